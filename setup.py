@@ -1,0 +1,30 @@
+"Reads settings.ini, the one home of the package's metadata."
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import setup
+
+here = Path(__file__).parent
+settings = ConfigParser(delimiters=['='], interpolation=None)
+settings.read(here/'settings.ini', encoding='utf-8')
+cfg = settings['DEFAULT']
+version = re.search(r'__version__\s*=\s*"(.+?)"', (here/'colorize_lib'/'__init__.py').read_text(encoding='utf-8')).group(1)
+
+setup(
+    version=version,
+    description=cfg['description'],
+    long_description=(here/'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    author=cfg['author'],
+    license=cfg['license'],
+    keywords=cfg['keywords'],
+    python_requires=f">={cfg['min_python']}",
+    packages=['colorize_lib'],
+    install_requires=cfg['requirements'].split(),
+    extras_require={'dev': cfg['dev_requirements'].split()},
+    entry_points={
+        'console_scripts': cfg['console_scripts'].split(),
+        'nbdev': ['colorize_lib=colorize_lib._modidx:d'],
+    },
+)
