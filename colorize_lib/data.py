@@ -22,33 +22,36 @@ from PIL import Image, ImageOps
 
 from .pictures import PhotoError, is_gray, open_photo, photo_name, show_grid
 
-# %% ../nbs/01_data.ipynb #abd4532b
+# %% ../nbs/01_data.ipynb #a0e0298b
+def _digest(item):
+    "Of the file, not of decoded pixels: those depend on the size asked for, and training and validation ask for different ones"
+    data = item.tobytes() if isinstance(item, Image.Image) else Path(item).read_bytes()
+    return blake2b(data, digest_size=16).digest()
+
 def _decode(item, side):
-    "One photo as a `(side,side,3)` uint8 square cut from its middle, or the reason why not"
+    "`(rgb, digest)`, a `(side,side,3)` uint8 square cut from the photo's middle; or the reason why not"
     try: img = open_photo(item, side)
     except PhotoError as e: return str(e).split(': ', 1)[-1]
     if min(img.size) < 16: return f'too small ({img.width}x{img.height} pixels)'
     rgb = np.asarray(ImageOps.fit(img, (side, side), Image.BICUBIC))
-    return 'gray already' if is_gray(rgb) else rgb
+    return 'gray already' if is_gray(rgb) else (rgb, _digest(item))
 
-def _digest(rgb): return blake2b(rgb.tobytes(), digest_size=16).digest()
-
-# %% ../nbs/01_data.ipynb #9f960187
+# %% ../nbs/01_data.ipynb #db749f08
 def _usable(items, side, n, seen, left_out):
     "Yield `(name, rgb)` of usable photos until there are `n`; write into `left_out` why the others are not"
     n_met = n_kept = 0
     with ThreadPoolExecutor() as pool:
         while todo := list(islice(items, min(n - n_kept, 256))):
-            for item, rgb in zip(todo, pool.map(lambda o: _decode(o, side), todo)):
+            for item, found in zip(todo, pool.map(lambda o: _decode(o, side), todo)):
                 n_met += 1
                 name = photo_name(item, f'picture {n_met}')
-                reason = rgb if isinstance(rgb, str) else f'same picture as {seen[key]}' if (key := _digest(rgb)) in seen else None
-                if reason: left_out[name] = reason
+                if isinstance(found, str): left_out[name] = found
+                elif found[1] in seen: left_out[name] = f'same picture as {seen[found[1]]}'
                 else:
-                    n_kept, seen[key] = n_kept + 1, name
-                    yield name, rgb
+                    n_kept, seen[found[1]] = n_kept + 1, name
+                    yield name, found[0]
 
-# %% ../nbs/01_data.ipynb #4b01cb84
+# %% ../nbs/01_data.ipynb #499d79fa
 class Photos:
     "Square photos in one uint8 array `(N,side,side,3)`; indexing gives one, `gather` a batch"
     def __init__(self, array, names, left_out=None):
@@ -65,7 +68,7 @@ class Photos:
         if n is None: n = len(items := list(items))
         array, names, left_out = np.empty((n, side, side, 3), np.uint8), [], {}
         found = _usable(iter(items), side, n, {} if seen is None else seen, left_out)
-        for name, rgb in progress_bar(found, total=n, leave=False, comment='photos'):
+        for name, rgb in progress_bar(found, total=n, leave=False):
             array[len(names)] = rgb
             names.append(name)
         return cls(array[:len(names)], names, left_out)

@@ -38,7 +38,7 @@ def photo_metrics(
     ssim = structural_similarity(true, pred, channel_axis=0, data_range=1, win_size=win)
     return dict(psnr=float(psnr), ssim=float(ssim), colorfulness=colorfulness(pred_rgb).item(), colorfulness_true=colorfulness(true_rgb).item())
 
-# %% ../nbs/07_results.ipynb #ee71fa8d
+# %% ../nbs/07_results.ipynb #b6d66727
 def colored(
     learn, # a Learner from `colorize_learner`
     dl=None, # a loader of the same task; default: the validation photos
@@ -59,7 +59,7 @@ def evaluate(
     "Measure a colorizer on every photo of a split"
     dl = dl or learn.dls.valid
     names, rows = iter(dl.dataset.names), []
-    for _, preds, truths, grays in progress_bar(colored(learn, dl), total=len(dl), leave=False, comment='measuring'):
+    for _, preds, truths, grays in progress_bar(colored(learn, dl), total=len(dl), leave=False):
         for pred, truth, gray in zip(preds, truths, grays):
             base = photo_metrics(gray, truth)
             rows.append(dict(name=next(names)) | photo_metrics(pred, truth) | dict(psnr_gray=base['psnr'], ssim_gray=base['ssim']))

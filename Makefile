@@ -1,0 +1,36 @@
+# Each target sets up what it needs in .venv and can be run again at once.
+#   make demo               train and colour in a few minutes      make demo DATA=my/photos
+#   make test               everything that CI checks
+#   make lab                the notebooks in JupyterLab
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lab export badges
+
+demo: $(READY)
+	$(BIN)/colorize-demo $(if $(DATA),"$(DATA)") $(ARGS)
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/nbdev-test --n_workers 1 --timing
+	$(BIN)/python -m pytest
+
+lab: $(READY)
+	$(BIN)/jupyter lab nbs/index.ipynb
+
+export: $(READY)
+	$(BIN)/nbdev-export
+	$(BIN)/nbdev-clean
+
+badges: $(READY)
+	$(BIN)/python tools/badges.py
+
+# torch and torchvision are asked for together, so that pip takes a matching pair
+$(READY): settings.ini setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "colorize_lib needs Python 3.10 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@echo "Installing into .venv: PyTorch is a few GB, so this takes some minutes the first time"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q --progress-bar on torch torchvision -e '.[dev]'
+	@touch $@

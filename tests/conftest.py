@@ -1,0 +1,49 @@
+"Shared fixtures. Tests on many real photos want a folder in the environment variable COLORIZE_PHOTOS, and are skipped without it."
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+
+matplotlib.use('Agg')
+
+from colorize_lib.lab import colorize_dls  # noqa: E402
+from colorize_lib.pictures import photo_files  # noqa: E402
+from colorize_lib.samples import paint_scene  # noqa: E402
+
+
+@pytest.fixture
+def real_photos():
+    folder = os.environ.get('COLORIZE_PHOTOS')
+    if not folder: pytest.skip('needs a folder of real photos in COLORIZE_PHOTOS')
+    return photo_files(folder)
+
+
+@pytest.fixture(scope='session')
+def scenes(): return [paint_scene(i, 64) for i in range(40)]
+
+
+@pytest.fixture
+def dls(scenes): return colorize_dls(scenes, size=48, bs=8, device=torch.device('cpu'))
+
+
+@pytest.fixture
+def photo_folder(tmp_path):
+    folder = tmp_path/'my photos'
+    folder.mkdir()
+    for i in range(6): paint_scene(i, 64).save(folder/f'scene {i}.png')
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _repeatable(): torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    matplotlib.pyplot.close('all')
+
+
+ROOT = Path(__file__).resolve().parent.parent

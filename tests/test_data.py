@@ -1,0 +1,115 @@
+"Splits are disjoint and repeatable, nothing is left out silently, batches depend on (seed, epoch, batch) alone."
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from colorize_lib.data import PhotoDL, Photos, describe_left_out, gather, load_split, split_sizes
+from colorize_lib.pictures import PhotoError, photo_files
+from colorize_lib.samples import paint_scene
+
+
+@pytest.fixture
+def nasty(photo_folder):
+    (photo_folder/'notes.jpg').write_text('text')
+    paint_scene(1, 64).convert('L').save(photo_folder/'gray.png')
+    Image.new('RGB', (1, 1)).save(photo_folder/'one.png')
+    (photo_folder/'copy öf 2.png').write_bytes((photo_folder/'scene 2.png').read_bytes())
+    big = photo_folder/'cut.jpg'
+    paint_scene(0, 256).save(big)
+    big.write_bytes(big.read_bytes()[:3000])
+    return photo_folder
+
+
+def test_every_file_is_kept_or_named(nasty):
+    photos = Photos.load(photo_files(nasty), 32)
+    assert len(photos) == 6 and photos.array.shape == (6, 32, 32, 3)
+    why = {k.rsplit('/', 1)[-1]: v for k, v in photos.left_out.items()}
+    assert why['notes.jpg'] == 'not a picture' and why['gray.png'] == 'gray already' and why['one.png'] == 'too small (1x1 pixels)'
+    assert 'truncated' in why['cut.jpg'] and why['scene 2.png'].endswith('copy öf 2.png')
+    text = describe_left_out(photos.left_out)
+    assert all(name in text for name in why)
+
+
+def test_long_lists_are_shortened_with_a_count():
+    assert describe_left_out({f'{i}.png': 'gray already' for i in range(25)}, n_names=3) == 'left out, gray already: 0.png, 1.png, 2.png and 22 more'
+
+
+def test_load_stops_at_n_and_leaves_the_rest(scenes):
+    items = iter(scenes)
+    assert Photos.load(items, 16, n=10).names == [f'scene {i}' for i in range(10)]
+    assert next(items).filename == 'scene 10'
+
+
+def test_split_is_disjoint_repeatable_and_seeded(nasty, capsys):
+    files = photo_files(nasty)
+    train, valid = load_split(files, 32, seed=1)
+    assert not set(train.names) & set(valid.names) and len(train) + len(valid) == 6
+    assert load_split(files, 32, seed=1)[0].names == train.names
+    assert any(load_split(files, 32, seed=s)[1].names != valid.names for s in range(2, 6))
+    assert 'gray already: gray.png' in capsys.readouterr().out
+
+
+def test_same_picture_never_on_both_sides(scenes):
+    for seed in range(5):
+        train, valid = load_split(list(scenes[:10])*3, 32, seed=seed)
+        key = lambda p: {gather(p, [i], 32).numpy().tobytes() for i in range(len(p))}
+        assert len(train) + len(valid) == 10 and not key(train) & key(valid)
+
+
+def test_validation_stays_when_training_grows(scenes):
+    few, many = [load_split(scenes, 32, n_train=n, n_valid=8)[1].names for n in (5, 30)]
+    assert few == many
+
+
+@pytest.mark.parametrize('kwargs,text', [
+    (dict(n_train=0), 'n_train=0'), (dict(n_valid=-1), 'n_valid=-1'), (dict(n_train=2.5), 'n_train=2.5'),
+    (dict(n_train=95, n_valid=10), '95 photos to train on and 10 to validate on were asked for, there are 100')])
+def test_split_errors_name_the_value(kwargs, text):
+    with pytest.raises(ValueError, match=text): split_sizes(100, **kwargs)
+
+
+def test_too_few_usable_photos_is_an_error(nasty):
+    with pytest.raises(ValueError, match='of 11 photos only 6 can be used'): load_split(photo_files(nasty), 32, n_train=8, n_valid=2)
+    with pytest.raises(ValueError, match='there are 1'): load_split(photo_files(nasty)[:1], 32)
+
+
+def test_paper_split(): assert split_sizes(21_837, n_train=8000) == (8000, 2000) == split_sizes(10_000)
+
+
+def test_batches_depend_on_seed_epoch_and_batch_alone(scenes):
+    photos = Photos.load(scenes, 36)
+    a, b = PhotoDL(photos, 32, bs=8, shuffle=True), PhotoDL(photos, 32, bs=8, shuffle=True)
+    first, second = [x for x, in a], [x for x, in a]
+    assert len(first) == 5 and not torch.equal(first[0], second[0])
+    next(iter(b)) # an interrupted epoch
+    assert all(torch.equal(x, y) for x, (y,) in zip(second, b))
+    assert sorted(a.get_idxs()) == list(range(40))
+
+
+def test_training_crops_move_and_flip_validation_does_not(scenes):
+    photos = Photos.load(scenes[:2], 40)
+    still = gather(photos, [0, 1], 32)
+    assert torch.equal(still, torch.from_numpy(photos.array[:, 4:36, 4:36].copy()).permute(0, 3, 1, 2))
+    seen = {gather(photos, [0], 32, np.random.default_rng(i)).numpy().tobytes() for i in range(60)}
+    assert len(seen) > 30
+    flipped = torch.from_numpy(photos.array[0, :, ::-1].copy()).permute(2, 0, 1)
+    assert any(torch.equal(gather(photos, [0], 40, np.random.default_rng(i))[0], flipped) for i in range(20))
+
+
+def test_batches_are_channels_last_in_memory(scenes):
+    x = gather(Photos.load(scenes[:4], 16), range(4), 16)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_prediction_loader_takes_gray_photos_and_refuses_broken_ones(scenes, nasty):
+    dl = PhotoDL(Photos.load(scenes, 32), 32, bs=4)
+    assert dl.new([nasty/'gray.png', scenes[0]]).one_batch()[0].shape == (2, 3, 32, 32)
+    with pytest.raises(PhotoError, match='notes.jpg: not a picture'): dl.new([nasty/'notes.jpg'])
+
+
+def test_real_folder(real_photos):
+    train, valid = load_split(real_photos, 64)
+    left = train.left_out | valid.left_out
+    assert len(train) + len(valid) + len(left) == len(real_photos)
+    print(describe_left_out(left))

@@ -1,0 +1,54 @@
+"The demo learns what can be learnt, writes what it says, and fails in one line."
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from colorize_lib.demo import demo_recipe, main, run_demo
+from colorize_lib.samples import sample_photos
+
+
+def test_demo_beats_gray_by_6_db_on_held_out_scenes(tmp_path):
+    tables = run_demo(sample_photos(240), tmp_path, size=64, seen_l1=3200, seen_gan=640)
+    assert tables['metrics'].loc['stage 2: PatchGAN', 'over gray'] >= 6
+    assert tables['metrics'].loc['gray (no colour)', 'over gray'] == 0 and tables['metrics'].n.iloc[0] > 40
+    assert len(pd.read_csv(tmp_path/'losses.csv')) == len(tables['losses']) == 3
+    for name in ('gallery.png', 'losses.png'): assert min(Image.open(tmp_path/name).size) > 300
+
+
+def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('colorize_lib.demo.demo_recipe', lambda n, size: demo_recipe(n, size, 16, 16))
+    main([str(photo_folder), '-o', str(tmp_path/'out'), '--size', '32'])
+    out = capsys.readouterr().out
+    assert 'Metrics on held-out photos' in out and 'gray (no colour)' in out and 'loss_G_L1' in out and 'gallery.png' in out
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['gallery.png', 'losses.csv', 'losses.png', 'metrics.csv']
+
+
+def test_budget_is_photos_seen():
+    for n in (100, 1000, 2880):
+        r = demo_recipe(n, 96)
+        assert r.epochs_l1 == min(40, round(12800/n)) and r.epochs_gan >= 1
+    assert demo_recipe(2, 96).epochs_l1 == 40 # a few photos are not seen thousands of times
+
+
+@pytest.mark.parametrize('args,text', [
+    (['no/such/folder'], 'no/such/folder: no such file or folder'), (['EMPTY'], 'no photos among its 1 files'),
+    (['TEXT'], 'can be used'), (['ONE'], 'there are 1'), (['ONE', '--size', '4'], 'size=4')])
+def test_errors_are_one_line_and_exit_code_1(args, text, tmp_path, photo_folder):
+    for name in ('EMPTY', 'TEXT', 'ONE'): (tmp_path/name).mkdir()
+    (tmp_path/'EMPTY'/'a.txt').write_text('x')
+    for i in range(3): (tmp_path/'TEXT'/f'{i}.jpg').write_text('x')
+    (tmp_path/'ONE'/'s.png').write_bytes((photo_folder/'scene 0.png').read_bytes())
+    args = [str(tmp_path/a) if a.isupper() else a for a in args]
+    with pytest.raises(SystemExit) as e: main([*args, '-o', str(tmp_path/'out')])
+    assert text in str(e.value.code) and str(e.value.code).startswith('colorize-demo: ') and len(str(e.value.code).splitlines()) == 1
+
+
+@pytest.mark.parametrize('arg,code,text', [('--help', 0, 'folder of photos to train on'), ('--nonsense', 2, '--nonsense'),
+                                           ('nowhere', 1, 'colorize-demo: nowhere: no such file or folder')])
+def test_exit_codes(arg, code, text, tmp_path):
+    done = subprocess.run([sys.executable, '-c', f'from colorize_lib.demo import main; main([{arg!r}])'], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == code and text in done.stdout + done.stderr and 'Traceback' not in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,97 @@
+"The repository agrees with itself: notebooks, modules, metadata, README."
+import filecmp
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+NOTEBOOKS = sorted(ROOT.glob('nbs/**/*.ipynb'))
+CODE = {p: [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code'] for p in NOTEBOOKS}
+by_name = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
+
+
+@pytest.fixture(scope='module')
+def copy(tmp_path_factory):
+    "The project as `nbdev-export` and `nbdev-clean` would leave it"
+    there = tmp_path_factory.mktemp('project')/'colorize_lib'
+    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.venv', '.git', '*.egg-info', 'models', 'demo_out', '__pycache__'))
+    for module in there.glob('colorize_lib/*.py'):
+        if module.name not in ('__init__.py', 'all.py'): module.unlink()
+    for command in ('nbdev-export', 'nbdev-clean'):
+        subprocess.run([Path(sys.executable).with_name(command)], cwd=there, check=True, capture_output=True)
+    return there
+
+
+def test_modules_are_what_the_notebooks_export(copy):
+    names = sorted(p.name for p in (copy/'colorize_lib').glob('*.py'))
+    assert names == sorted(p.name for p in (ROOT/'colorize_lib').glob('*.py'))
+    _, differ, errors = filecmp.cmpfiles(copy/'colorize_lib', ROOT/'colorize_lib', names, shallow=False)
+    assert not differ and not errors, 'run make export'
+
+
+def test_notebooks_are_clean(copy):
+    changed = [p.name for p in NOTEBOOKS if p.read_bytes() != (copy/p.relative_to(ROOT)).read_bytes()]
+    assert not changed, 'run nbdev-clean'
+
+
+@by_name
+def test_notebook_outputs(path):
+    outputs = [o for c in CODE[path] for o in c['outputs']]
+    assert outputs and path.stat().st_size < 500_000
+    assert not [o for o in outputs if o['output_type'] == 'error' or o.get('name') == 'stderr']
+    assert [k for o in outputs for k in o.get('data', {}) if 'image/' in k], 'a notebook without a figure'
+    assert max(len(''.join(c['source']).splitlines()) for c in CODE[path]) <= 45
+
+
+@by_name
+def test_badges_and_install_line_follow_from_pyproject(path):
+    sys.path.insert(0, str(ROOT/'tools'))
+    from badges import rewrite
+    from nbdev.config import get_config
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    for cell in nb['cells']:
+        source = ''.join(cell['source'])
+        assert rewrite(source, get_config(ROOT).git_url, path.relative_to(ROOT).as_posix()) == source, 'run make badges'
+    assert any('<!-- badges -->' in ''.join(c['source']) for c in nb['cells'])
+
+
+def test_metadata_has_one_home():
+    from importlib.metadata import metadata, requires
+    cfg = ConfigParser(delimiters=['='], interpolation=None)
+    cfg.read(ROOT/'settings.ini')
+    meta, settings = metadata('colorize_lib'), cfg['DEFAULT']
+    assert meta['Summary'] == settings['description'] and meta['Author'] == settings['author']
+    assert meta['Requires-Python'] == f">={settings['min_python']}" and meta['Version'] == importlib.import_module('colorize_lib').__version__
+    runtime = {re.split('[<>=]', r)[0] for r in requires('colorize_lib') if 'extra' not in r}
+    assert runtime == {'torch', 'torchvision', 'fastai', 'fastcore', 'matplotlib', 'scikit-image', 'ipywidgets', 'safetensors'}
+    assert not re.search(r'(torch|fastai)[^ ]*==', settings['requirements'])
+
+
+def test_everything_a_user_types_is_in_all():
+    names = {}
+    exec('from colorize_lib.all import *', names)
+    for name in '''rgb_to_lab lab_to_rgb normalize_lab denormalize_lab photo_files sample_photos coco_sample colorize_dls Unet resnet_unet PatchGAN GANLoss L1
+                   colorize_learner PatchGANTrainer loss_table plot_losses photo_metrics evaluate comparison_table gallery paper resnet18'''.split(): assert name in names, name
+
+
+def test_imports_go_only_downwards():
+    rooms = ['pictures', 'samples', 'data', 'lab', 'unet', 'patchgan', 'losses', 'training', 'results', 'demo']
+    for i, room in enumerate(rooms):
+        used = set(re.findall(r'^from (?:colorize_lib)?\.(\w+)', (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8'), re.M))
+        assert used <= set(rooms[:i]), (room, used)
+    assert used # of the last room: the pattern does find imports
+
+
+def test_readme_names_the_commands_that_exist():
+    readme, make = [(ROOT/f).read_text(encoding='utf-8') for f in ('README.md', 'Makefile')]
+    for target in set(re.findall(r'make (\w+)', readme)): assert re.search(rf'^{target}:', make, re.M), target
+    assert 'make test' in (ROOT/'.ci/run').read_text()
+    for link in re.findall(r'\]\((?!http)([^)#]+)', readme): assert (ROOT/link).exists(), link

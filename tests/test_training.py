@@ -1,0 +1,278 @@
+"One G+D step equals the plain pix2pix loop; everything a Learner does works with and without the PatchGAN stage."
+import math
+from copy import deepcopy
+
+import pandas as pd
+import pytest
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.progress import CSVLogger
+from fastai.callback.tracker import SaveModelCallback
+from torch import nn
+
+from colorize_lib.losses import L2
+from colorize_lib.patchgan import PatchGAN
+from colorize_lib.training import (DevicePrecision, PatchGANTrainer, Recipe, colorize_learner, fit_recipe,
+                                   loss_names, paper, pick_precision)
+from colorize_lib.unet import Unet, resnet_unet
+
+
+def plain_pix2pix(G, D, batches, lr, lambda_l1):
+    "The reference: pix2pix's loop as its authors and the tutorial write it"
+    bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
+    opt_G, opt_D = [torch.optim.Adam(net.parameters(), lr=lr, betas=(.5, .999)) for net in (G, D)]
+    G.train(), D.train()
+    rows = []
+    for lum, ab in batches:
+        fake = G(lum)
+        for p in D.parameters(): p.requires_grad_(True)
+        opt_D.zero_grad()
+        on_fake = D(torch.cat([lum, fake.detach()], 1))
+        loss_D_fake = bce(on_fake, torch.zeros_like(on_fake))
+        on_real = D(torch.cat([lum, ab], 1))
+        loss_D_real = bce(on_real, torch.ones_like(on_real))
+        loss_D = (loss_D_fake + loss_D_real)*.5
+        loss_D.backward()
+        opt_D.step()
+        for p in D.parameters(): p.requires_grad_(False)
+        opt_G.zero_grad()
+        on_fake = D(torch.cat([lum, fake], 1))
+        loss_G_GAN, loss_G_L1 = bce(on_fake, torch.ones_like(on_fake)), l1(fake, ab)*lambda_l1
+        loss_G = loss_G_GAN + loss_G_L1
+        loss_G.backward()
+        opt_G.step()
+        rows.append([o.item() for o in (loss_D_fake, loss_D_real, loss_D, loss_G_GAN, loss_G_L1, loss_G)])
+    return torch.tensor(rows)
+
+
+class Watch(Callback):
+    "Notes the six losses of each of `n` batches, then stops"
+    order = 6
+    def __init__(self, n): self.steps, self.rows = n, []
+    def after_loss(self):
+        if self.training: self.rows.append([self.learn.patch_gan_trainer.losses[nm].item() for nm in loss_names])
+    def after_batch(self):
+        if len(self.rows) == self.steps: self.learn.stopped = True; raise CancelFit()
+
+
+from fastai.callback.core import CancelFitException as CancelFit  # noqa: E402
+
+
+@pytest.mark.parametrize('make', [lambda: Unet(nf=8, n_down=3), lambda: resnet_unet(size=48, pretrained=False)], ids=['unet', 'resnet_unet'])
+def test_five_steps_equal_plain_pix2pix(scenes, make):
+    from colorize_lib.lab import colorize_dls
+    dls = colorize_dls(scenes + [s.rotate(180) for s in scenes], size=48, bs=8, device=torch.device('cpu'))
+    G, D = [net.to(memory_format=torch.channels_last) for net in (make(), PatchGAN(nf=16))]
+    G2, D2 = deepcopy(G.state_dict()), deepcopy(D)
+    batches = [b for b, _ in zip(dls.train, range(5))]
+    dls.train.epoch = -1
+    watch, learn = Watch(5), colorize_learner(dls, G, precision='fp32')
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 2e-4, cbs=[PatchGANTrainer(D, lambda_l1=100), watch])
+    ref = make().to(memory_format=torch.channels_last)
+    ref.load_state_dict(G2)
+    expected = plain_pix2pix(ref, D2, batches, 2e-4, 100)
+    assert len(watch.rows) == 5 and (torch.tensor(watch.rows) - expected).abs().max() <= 1e-5
+    for ours, theirs in ((G, ref), (D, D2)):
+        for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values()): assert (a.float() - b.float()).abs().max() <= 1e-4, name
+    moved = [(a.float() - b.float()).abs().max().item() for a, b in zip(G.state_dict().values(), G2.values())]
+    assert max(moved) > 1e-4 # the comparison is not of networks that stood still
+
+
+@pytest.fixture(params=['L1', 'PatchGAN'])
+def trained_by(request, dls, tmp_path):
+    "A quiet Learner, with or without the game"
+    learn = colorize_learner(dls, Unet(nf=8, n_down=2), path=tmp_path, precision='fp32')
+    learn.gan = PatchGANTrainer(PatchGAN(nf=8, n_down=2)) if request.param == 'PatchGAN' else None
+    if learn.gan: learn.add_cb(learn.gan)
+    with learn.no_logging(), learn.no_bar(): yield learn
+
+
+def snapshot(module): return deepcopy(module.state_dict())
+def same(a, b): return all(torch.equal(x, y) for x, y in zip(a.values(), b.values()))
+
+
+def test_fit(trained_by):
+    start = trained_by.validate()[0]
+    trained_by.fit(4, 2e-3)
+    assert trained_by.validate()[0] < .9*start
+    assert len(trained_by.gan_losses) == (4 if trained_by.gan else 0)
+
+
+def test_fit_one_cycle(trained_by):
+    start = trained_by.validate()[0]
+    trained_by.fit_one_cycle(4, 3e-3)
+    lrs = trained_by.recorder.lrs
+    assert trained_by.validate()[0] < .9*start
+    assert max(lrs) == pytest.approx(3e-3, rel=.05) and lrs[-1] < 1e-4
+    if trained_by.gan: assert trained_by.gan.opt.param_groups[0]['lr'] == pytest.approx(lrs[-1]) # D follows G's schedule
+
+
+def test_lr_find_leaves_no_trace(trained_by):
+    trained_by.fit(1, 1e-3)
+    nets = [trained_by.model] + ([trained_by.gan.discriminator] if trained_by.gan else [])
+    before, rows = [snapshot(n) for n in nets], len(trained_by.gan_losses)
+    found = trained_by.lr_find(num_it=30, show_plot=False)
+    assert 1e-7 < found.valley < 10 and len(trained_by.recorder.lrs) >= 6
+    assert all(same(b, n.state_dict()) for b, n in zip(before, nets)) and len(trained_by.gan_losses) == rows
+
+
+def test_show_results(trained_by):
+    import matplotlib.pyplot as plt
+    trained_by.fit(1, 1e-3)
+    trained_by.show_results(max_n=3)
+    axes = plt.gcf().axes
+    assert [a.get_title() for a in axes[:3]] == ['input', 'prediction', 'truth'] and len(axes) == 9
+    gray, pred, truth = [torch.tensor(a.images[0].get_array().data) for a in axes[:3]]
+    assert (gray.amax(-1) - gray.amin(-1)).max() < 1e-3 < (pred - gray).abs().max() and (truth - gray).abs().max() > .05
+
+
+def test_predict_equals_the_network(trained_by, scenes):
+    trained_by.fit(1, 1e-3)
+    rgb, _, ab = trained_by.predict(scenes[0])
+    lum, _ = trained_by.dls.test_dl([scenes[0]]).one_batch()
+    with torch.no_grad(): expected = trained_by.model.eval()(lum)[0]
+    assert rgb.shape == (3, 48, 48) and 0 <= rgb.min() and rgb.max() <= 1
+    assert torch.allclose(torch.as_tensor(ab), expected, atol=1e-6)
+
+
+def test_save_and_load(trained_by):
+    trained_by.fit(1, 1e-3)
+    trained_by.save('here')
+    saved = snapshot(trained_by.model)
+    trained_by.fit(1, 1e-3)
+    assert not same(saved, trained_by.model.state_dict())
+    trained_by.load('here')
+    assert same(saved, trained_by.model.state_dict())
+    trained_by.fit(1, 1e-3) # and goes on from there
+
+
+def test_save_model_callback(trained_by):
+    trained_by.fit(3, 1e-3, cbs=SaveModelCallback(fname='best'))
+    losses = [row[1] for row in trained_by.recorder.values]
+    trained_by.load('best')
+    assert trained_by.validate()[0] == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_csv_logger(trained_by):
+    trained_by.fit(2, 1e-3, cbs=CSVLogger())
+    log = pd.read_csv(trained_by.path/'history.csv')
+    assert len(log) == 2 and log.valid_loss.between(.001, 1).all()
+    assert [c for c in log.columns if c in loss_names] == (list(loss_names) if trained_by.gan else [])
+    if trained_by.gan: assert log.loss_D[1] == pytest.approx(trained_by.gan_losses[1]['loss_D'], abs=1e-4)
+
+
+@pytest.mark.parametrize('amp_mode,dtype', [('bf16', torch.bfloat16), ('fp16', torch.float16)])
+def test_mixed_precision(trained_by, amp_mode, dtype):
+    seen = {'G': set(), 'D': set()}
+    note = lambda who: lambda m, i, out: seen[who].add(out.dtype)
+    hooks = [trained_by.model.head.register_forward_hook(note('G'))]
+    if trained_by.gan: hooks.append(trained_by.gan.discriminator.layers[0].register_forward_hook(note('D')))
+    start = trained_by.validate()[0]
+    trained_by.add_cb(DevicePrecision(amp_mode=amp_mode))
+    trained_by.fit(4, 2e-3)
+    for h in hooks: h.remove()
+    assert dtype in seen['G'] and (not trained_by.gan or seen['D'] == {dtype})
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in trained_by.model.parameters())
+    assert trained_by.validate()[0] < .9*start
+
+
+def test_loss_scaling_reaches_the_discriminator_unscaled(dls, tmp_path):
+    "With fp16's scaler (65,536), D must move as far as without"
+    moves = []
+    for amp_mode in (None, 'fp16'):
+        torch.manual_seed(0)
+        gan = PatchGANTrainer(PatchGAN(nf=8, n_down=2))
+        before, learn = snapshot(gan.discriminator), colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='fp32')
+        dls.train.epoch = -1
+        if amp_mode: learn.add_cb(DevicePrecision(amp_mode=amp_mode))
+        with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=gan)
+        moves.append(torch.cat([(a - before[k]).flatten() for k, a in gan.discriminator.state_dict().items() if 'weight' in k]))
+    assert moves[0].norm() > 0 and (moves[1].norm()/moves[0].norm()).item() == pytest.approx(1, abs=.1)
+
+
+def test_the_discriminator_sees_condition_and_answer(dls):
+    seen = []
+    class Spy(PatchGAN):
+        def forward(self, *parts): seen.append([p.detach().clone() for p in parts]); return super().forward(*parts)
+    learn, watch = colorize_learner(dls, Unet(nf=4, n_down=2), precision='fp32'), Watch(1)
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=[PatchGANTrainer(Spy(nf=4, n_down=2)), watch])
+    (lum0, fake), (lum1, real), (lum2, fooled) = seen
+    assert torch.equal(lum0, lum1) and torch.equal(lum1, lum2) and torch.equal(fake, fooled) and not torch.equal(fake, real)
+
+
+def test_the_game_leaves_the_learner_as_it_was(dls, tmp_path):
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path)
+    gan = PatchGANTrainer(PatchGAN(nf=4, n_down=2))
+    with learn.no_logging(), learn.no_bar():
+        learn.fit(1, 1e-3, cbs=gan)
+        weights = snapshot(gan.discriminator)
+        learn.fit(1, 1e-3)
+        assert same(weights, gan.discriminator.state_dict()) # L1 training does not touch D
+        learn.fit(1, 1e-3, cbs=gan)
+        assert not same(weights, gan.discriminator.state_dict()) # and D goes on where it was
+    assert len(learn.metrics) == 0 and len(learn.gan_losses) == 2
+
+
+def test_six_losses_are_epoch_means(dls, tmp_path):
+    learn, gan = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='fp32'), PatchGANTrainer(PatchGAN(nf=4, n_down=2))
+    watch = Watch(-1)
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=[gan, watch])
+    assert len(watch.rows) == 4
+    means = torch.tensor(watch.rows).mean(0)
+    assert torch.allclose(torch.tensor(list(learn.gan_losses[0].values())), means, rtol=1e-5)
+
+
+def test_runs_are_repeatable(scenes, tmp_path):
+    from colorize_lib.lab import colorize_dls
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(7)
+        learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, seed=3), Unet(nf=4, n_down=2), path=tmp_path)
+        with learn.no_logging(), learn.no_bar(): fit_recipe(learn, Recipe(epochs_l1=1, epochs_gan=1), PatchGAN(nf=4, n_down=2))
+        weights.append(snapshot(learn.model))
+    assert same(*weights)
+
+
+def test_discriminator_for_the_task_and_its_own_lr(dls):
+    learn, gan = colorize_learner(dls, Unet(nf=4, n_down=2)), PatchGANTrainer(lr=5e-5, gan_mode='lsgan')
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=[gan, Watch(1)])
+    assert gan.discriminator.n_in == 3 and gan.opt.param_groups[0]['lr'] == 5e-5 and gan.opt.param_groups[0]['betas'] == (.5, .999)
+
+
+def test_other_regression_losses(dls):
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), loss_func=L2, precision='fp32')
+    with learn.no_logging(), learn.no_bar():
+        loss = learn.validate()[0]
+        pred, targ = learn.get_preds()
+    assert loss == pytest.approx(L2(pred, targ).item(), rel=1e-4)
+
+
+def test_paper_preset():
+    assert (paper.lr, paper.bs, paper.epochs_gan, paper.lambda_l1, paper.size, paper.epochs_l1) == (1e-4, 32, 50, 100, 256, 0)
+
+
+def test_recipe_runs_both_stages(dls, tmp_path):
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path)
+    seen = []
+    class Count(Callback):
+        def before_fit(self): seen.append((self.n_epoch, self.learn.opt.hypers[-1]['mom'] if self.epoch == 0 else None))
+    with learn.no_logging(), learn.no_bar(): gan = fit_recipe(learn, Recipe(epochs_l1=3, epochs_gan=2, lambda_l1=7), PatchGAN(nf=4, n_down=2), cbs=Count())
+    assert [n for n, _ in seen] == [3, 2] and gan.lambda_l1 == 7 and len(learn.gan_losses) == 2
+    assert learn.opt.hypers[-1]['mom'] == .5 # pix2pix's beta, whatever one-cycle left behind
+
+
+def test_errors_name_the_value(dls):
+    with pytest.raises(ValueError, match="precision='int8': choose from 'auto', 'fp32', 'bf16', 'fp16'"): colorize_learner(dls, Unet(nf=4), precision='int8')
+    with pytest.raises(ValueError, match="loss_func='l1': expected a function"): colorize_learner(dls, Unet(nf=4), loss_func='l1')
+    with pytest.raises(ValueError, match="gan_mode='hinge'"): PatchGANTrainer(gan_mode='hinge')
+
+
+def test_a_size_too_small_for_the_judge_is_named(scenes):
+    from colorize_lib.lab import colorize_dls
+    learn = colorize_learner(colorize_dls(scenes, size=16, bs=4), Unet(nf=4, n_down=2))
+    with learn.no_logging(), learn.no_bar(), pytest.raises(ValueError, match='16x16 pixels .* needs at least 24'): learn.fit(1, cbs=PatchGANTrainer())
+
+
+def test_precision_choice():
+    assert pick_precision(torch.device('cpu')) in ('bf16', 'fp32') and pick_precision(torch.device('mps')) == 'fp32'
+    assert math.isnan(PatchGANTrainer().means['loss_D'])
