@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/data.html.md"""
 # %% auto #0
 __all__ = ['Photos', 'describe_left_out', 'split_sizes', 'load_split', 'gather', 'PhotoDL']
 
-# %% ../nbs/01_data.ipynb #8a1ebcb2
+# %% ../nbs/01_data.ipynb #dbc8a245
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import islice
@@ -20,38 +20,37 @@ from fastcore.basics import chunked, patch
 from fastprogress.fastprogress import progress_bar
 from PIL import Image, ImageOps
 
-from .pictures import PhotoError, is_gray, open_photo, photo_name, show_grid
+from .pictures import PhotoError, is_gray, open_photo, photo_files, photo_name, show_grid
 
-# %% ../nbs/01_data.ipynb #a0e0298b
+# %% ../nbs/01_data.ipynb #7766bbf7
 def _digest(item):
     "Of the file, not of decoded pixels: those depend on the size asked for, and training and validation ask for different ones"
-    data = item.tobytes() if isinstance(item, Image.Image) else Path(item).read_bytes()
+    data = f'{item.mode}{item.size}'.encode() + item.tobytes() if isinstance(item, Image.Image) else Path(item).read_bytes()
     return blake2b(data, digest_size=16).digest()
 
 def _decode(item, side):
     "`(rgb, digest)`, a `(side,side,3)` uint8 square cut from the photo's middle; or the reason why not"
     try: img = open_photo(item, side)
-    except PhotoError as e: return str(e).split(': ', 1)[-1]
+    except PhotoError as e: return e.reason
     if min(img.size) < 16: return f'too small ({img.width}x{img.height} pixels)'
     rgb = np.asarray(ImageOps.fit(img, (side, side), Image.BICUBIC))
     return 'gray already' if is_gray(rgb) else (rgb, _digest(item))
 
-# %% ../nbs/01_data.ipynb #db749f08
+# %% ../nbs/01_data.ipynb #cb4e9394
 def _usable(items, side, n, seen, left_out):
     "Yield `(name, rgb)` of usable photos until there are `n`; write into `left_out` why the others are not"
-    n_met = n_kept = 0
+    n_kept = 0
     with ThreadPoolExecutor() as pool:
         while todo := list(islice(items, min(n - n_kept, 256))):
             for item, found in zip(todo, pool.map(lambda o: _decode(o, side), todo)):
-                n_met += 1
-                name = photo_name(item, f'picture {n_met}')
+                name = photo_name(item, f'picture {len(seen) + len(left_out)}') # each one met is in one of the two
                 if isinstance(found, str): left_out[name] = found
                 elif found[1] in seen: left_out[name] = f'same picture as {seen[found[1]]}'
                 else:
                     n_kept, seen[found[1]] = n_kept + 1, name
                     yield name, found[0]
 
-# %% ../nbs/01_data.ipynb #499d79fa
+# %% ../nbs/01_data.ipynb #cb29980d
 class Photos:
     "Square photos in one uint8 array `(N,side,side,3)`; indexing gives one, `gather` a batch"
     def __init__(self, array, names, left_out=None):
@@ -62,12 +61,13 @@ class Photos:
         items, # paths or `PIL.Image`s; of an iterator, what is not needed stays in it
         side, # pixels: photos are cut to their middle square and resized to this
         n=None, # stop when so many are usable; default: take all
-        seen=None, # dict of pictures met so far, to leave out the same picture under another name
+        seen=None, # dict of the pictures met so far, to leave out the same one under another name
+        left_out=None, # dict of those left out so far, from name to reason; both are added to
     ):
-        "Decode photos; those that cannot be used are in `left_out`, a dict from name to reason"
+        "Decode photos; those that cannot be used are in `left_out`"
         if n is None: n = len(items := list(items))
-        array, names, left_out = np.empty((n, side, side, 3), np.uint8), [], {}
-        found = _usable(iter(items), side, n, {} if seen is None else seen, left_out)
+        array, names, seen, left_out = np.empty((n, side, side, 3), np.uint8), [], *({} if d is None else d for d in (seen, left_out))
+        found = _usable(iter(items), side, n, seen, left_out)
         for name, rgb in progress_bar(found, total=n, leave=False):
             array[len(names)] = rgb
             names.append(name)
@@ -87,7 +87,7 @@ def describe_left_out(
     more = lambda names: f' and {len(names) - n_names} more' if len(names) > n_names else ''
     return '\n'.join(f'left out, {why}: {", ".join(names[:n_names])}{more(names)}' for why, names in by_reason.items())
 
-# %% ../nbs/01_data.ipynb #9d9a2e7b
+# %% ../nbs/01_data.ipynb #2ec03fc8
 def split_sizes(
     n, # photos there are
     n_train=None, # photos to train on; default: all that validation leaves
@@ -99,30 +99,34 @@ def split_sizes(
     if n_valid is None: n_valid = max(1, (n if n_train is None else min(n, round(n_train*1.25)))//5)
     if n_train is None: n_train = n - n_valid
     if n_train < 1 or n_train + n_valid > n: raise ValueError(f'{n_train} photos to train on and {n_valid} to validate on were asked for, there are {n}')
-    return n_train, n_valid
+    return int(n_train), int(n_valid)
 
-# %% ../nbs/01_data.ipynb #3c9e3e84
+# %% ../nbs/01_data.ipynb #e01cb84e
+def _rng(seed, epoch=0, batch=0, *, purpose):
+    "A generator of random numbers for one purpose: 1 the split, 2 the order of an epoch, 3 crops and flips of a batch"
+    return np.random.default_rng((seed, epoch, batch, purpose))
+
+# %% ../nbs/01_data.ipynb #b4ca8b3b
 def load_split(
-    items, # paths or `PIL.Image`s
+    items, # paths or `PIL.Image`s; or a folder
     size, # pixels of the batches that will be made
     n_train=None, n_valid=None, # see `split_sizes`
     seed=42, # another seed, another split
 )->tuple: # `(train, valid)`, two `Photos` that share no picture
     "Decode photos once, split into training and validation; says what was left out"
-    items = list(items)
-    order = np.random.default_rng(seed).permutation(len(items))
+    items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
     want_train, want_valid = split_sizes(len(items), n_train, n_valid)
-    todo, seen = (items[i] for i in order), {}
-    valid = Photos.load(todo, size, want_valid, seen)
-    train = Photos.load(todo, size + size//8, want_train, seen)
-    left_out = valid.left_out | train.left_out
+    todo = (items[i] for i in _rng(seed, purpose=1).permutation(len(items)))
+    seen, left_out = {}, {}
+    valid = Photos.load(todo, size, want_valid, seen, left_out)
+    train = Photos.load(todo, size + size//8, want_train, seen, left_out)
     if left_out: print(f'{len(train)} photos to train on, {len(valid)} to validate on\n{describe_left_out(left_out)}')
     if not len(train) or (n_train and len(train) < n_train):
         raise ValueError(f'{want_train} photos to train on and {want_valid} to validate on were asked for; '
                          f'of {len(items)} photos only {len(valid) + len(train)} can be used')
     return train, valid
 
-# %% ../nbs/01_data.ipynb #a03caba6
+# %% ../nbs/01_data.ipynb #f4728311
 def gather(
     photos, # `Photos`
     idxs, # which ones
@@ -138,7 +142,7 @@ def gather(
         o[:] = crop[:, ::-1] if flip else crop
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
-# %% ../nbs/01_data.ipynb #337f99fa
+# %% ../nbs/01_data.ipynb #544b9309
 class PhotoDL(TfmdDL):
     "Batches `(rgb,)` of uint8 `(B,3,size,size)`, shuffled, cropped and flipped by `(seed, epoch, batch)` alone"
     def __init__(self,
@@ -158,22 +162,27 @@ class PhotoDL(TfmdDL):
     def randomize(self): self.epoch += 1
     def get_idxs(self):
         n = len(self.dataset)
-        return np.random.default_rng((self.seed, self.epoch)).permutation(n).tolist() if self.shuffle else list(range(n))
+        return _rng(self.seed, self.epoch, purpose=2).permutation(n).tolist() if self.shuffle else list(range(n))
 
     def create_batches(self, samps):
         for b, idxs in enumerate(chunked(samps, self.bs, self.drop_last)):
-            yield (gather(self.dataset, idxs, self.size, np.random.default_rng((self.seed, self.epoch, b)) if self.shuffle else None),)
+            yield (gather(self.dataset, idxs, self.size, _rng(self.seed, self.epoch, b, purpose=3) if self.shuffle else None),)
+
+    def one_batch(self):
+        epoch = self.epoch
+        try: return super().one_batch()
+        finally: self.epoch = epoch
 
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **(dict(size=self.size, seed=self.seed) | kwargs))
 
-# %% ../nbs/01_data.ipynb #9c317508
+# %% ../nbs/01_data.ipynb #9a424ed2
 def _named_photos(items, side):
     "`Photos` of exactly these, gray ones too; one that cannot be opened raises `PhotoError`"
     squares = [np.asarray(ImageOps.fit(open_photo(o, side), (side, side), Image.BICUBIC)) for o in items]
     return Photos(np.stack(squares), [photo_name(o, f'picture {i}') for i, o in enumerate(items)])
 
-# %% ../nbs/01_data.ipynb #7cb5c176
+# %% ../nbs/01_data.ipynb #254d5630
 @patch
 def decode(self:PhotoDL, b): return to_cpu(self.after_batch.decode(b))
 

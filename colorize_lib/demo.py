@@ -34,18 +34,19 @@ def demo_recipe(
     epochs = lambda seen: min(40, max(1, round(seen/n_train)))
     return Recipe(size=size, bs=16, epochs_l1=epochs(seen_l1), lr_l1=3e-3, epochs_gan=epochs(seen_gan))
 
-# %% ../nbs/11_demo.ipynb #4482b793
+# %% ../nbs/11_demo.ipynb #234b9006
 def run_demo(
-    items, # paths or images: the photos to train on and to hold out
+    items, # a folder, or paths and images: the photos to train on and to hold out
     out, # folder for the results, made if need be
     size=96, # pixels
     seed=42, # of split, weights and training
+    only=None, # measure only photos whose name begins so
     **seen # `seen_l1`, `seen_gan`: see `demo_recipe`
 )->dict: # 'losses' and 'metrics', the two tables
     "Train on photos by the whole recipe; write gallery.png, losses.png, losses.csv, metrics.csv"
     out = Path(out)
+    items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
     out.mkdir(parents=True, exist_ok=True)
-    items = list(items)
     if len(items) > 3600: items = random.Random(seed).sample(items, 3600)
     torch.manual_seed(seed)
     print(f'Reading {len(items)} photos')
@@ -59,8 +60,7 @@ def run_demo(
     fit_recipe(learn, replace(recipe, epochs_l1=0), PatchGAN(nf=32, n_down=2))
     print(f'Colouring {len(dls.valid.dataset)} photos that were not trained on')
     measured['stage 2: PatchGAN'] = evaluate(learn)
-    scenes = measured['stage 1: L1'].name.str.startswith('scene ')
-    if scenes.any(): measured = {k: df[scenes] for k, df in measured.items()}
+    if only: measured = {k: df[df.name.str.startswith(only)] for k, df in measured.items()}
     tables = dict(losses=loss_table(learn), metrics=comparison_table(measured))
     for name, table in tables.items(): table.to_csv(out/f'{name}.csv')
     for name, fig in dict(gallery=gallery(learn, n=8), losses=plot_losses(learn)).items():
@@ -68,7 +68,7 @@ def run_demo(
         plt.close(fig)
     return tables
 
-# %% ../nbs/11_demo.ipynb #541bcd67
+# %% ../nbs/11_demo.ipynb #34f15390
 def main(
     argv=None, # the command line; default: `sys.argv`
 ):
@@ -80,9 +80,9 @@ def main(
     parser.add_argument('--size', type=int, default=96, help='pixels of the training photos')
     args = parser.parse_args(argv)
     start = time.time()
-    try: tables = run_demo(photo_files(args.data) if args.data else sample_photos(), args.out, args.size)
+    try: tables = run_demo(args.data, args.out, args.size) if args.data else run_demo(sample_photos(), args.out, args.size, only='scene ')
     except (ValueError, OSError) as e: sys.exit(f'colorize-demo: {e}')
-    except KeyboardInterrupt: sys.exit('\ncolorize-demo: stopped; nothing was written')
+    except KeyboardInterrupt: sys.exit('\ncolorize-demo: stopped before there were results to write')
     what = 'held-out photos' if args.data else 'held-out painted scenes'
     out = Path(args.out)
     print(f"\nTable 1, losses of the PatchGAN stage (training photos)\n{tables['losses'].round(3).to_string()}"

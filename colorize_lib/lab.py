@@ -15,7 +15,7 @@ from fasttransform import ItemTransform
 
 from .data import PhotoDL, load_split
 
-# %% ../nbs/02_lab_space.ipynb #638bed3a
+# %% ../nbs/02_lab_space.ipynb #5cb95fcd
 # sRGB primaries to CIE XYZ, D65 white, 2 degree observer (IEC 61966-2-1), digits as in scikit-image
 _xyz_from_rgb = torch.tensor([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64)
 _rgb_from_xyz = _xyz_from_rgb.inverse()
@@ -34,7 +34,7 @@ def _curve(x, start, curve, line):
     "`curve` above `start`, `line` below, with gradients that are finite everywhere"
     return torch.where(x > start, curve(x.clamp(min=start)), line(x))
 
-# %% ../nbs/02_lab_space.ipynb #253b64f2
+# %% ../nbs/02_lab_space.ipynb #d75b9226
 def rgb_to_lab(
     rgb, # `(...,3,H,W)`, sRGB in [0,1], any device
 )->torch.Tensor: # `(...,3,H,W)`: L* in [0,100], a* in [-86,98], b* in [-108,94]; float32 (float64 if `rgb` is)
@@ -45,7 +45,7 @@ def rgb_to_lab(
     fx, fy, fz = [_curve(c, .008856, lambda t: t**(1/3), lambda t: 7.787*t + 16/116) for c in xyz]
     return torch.stack([116*fy - 16, 500*(fx - fy), 200*(fy - fz)], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #ba8ab819
+# %% ../nbs/02_lab_space.ipynb #5fb511b8
 def lab_to_rgb(
     lab, # `(...,3,H,W)` in CIE units
     clamp=True, # cut to [0,1]; unclamped values tell which colours no screen can show
@@ -58,7 +58,7 @@ def lab_to_rgb(
     rgb = torch.stack([_curve(v, .0031308, lambda t: 1.055*t**(1/2.4) - .055, lambda t: 12.92*t) for v in _times(xyz, _rgb_from_xyz)], dim=-3)
     return rgb.clamp(0, 1) if clamp else rgb
 
-# %% ../nbs/02_lab_space.ipynb #aa7198a2
+# %% ../nbs/02_lab_space.ipynb #a8f9fcfa
 def normalize_lab(
     lab, # `(...,3,H,W)` in CIE units
 )->tuple: # `lum` `(...,1,H,W)` and `ab` `(...,2,H,W)`, both in [-1,1]
@@ -73,7 +73,7 @@ def denormalize_lab(
     "The inverse of `normalize_lab`"
     return torch.cat([(lum.float() + 1)*50, ab.float()*110], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #28a002c1
+# %% ../nbs/02_lab_space.ipynb #5c67ce12
 class Grayscale(ItemTransform):
     "The grayscale task: `(rgb,)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
@@ -85,7 +85,7 @@ class Grayscale(ItemTransform):
         "The answer that knows nothing: no colour"
         return lum.new_zeros(len(lum), 2, *lum.shape[-2:])
 
-# %% ../nbs/02_lab_space.ipynb #069742a3
+# %% ../nbs/02_lab_space.ipynb #e24053c0
 tasks = {'grayscale': Grayscale} # a room that knows another task adds it here
 
 def get_task(
@@ -95,9 +95,9 @@ def get_task(
     if name not in tasks: raise ValueError(f'task={name!r}: choose from {", ".join(map(repr, tasks))}')
     return tasks[name]()
 
-# %% ../nbs/02_lab_space.ipynb #ff62c499
+# %% ../nbs/02_lab_space.ipynb #81bc0875
 def colorize_dls(
-    files, # paths or `PIL.Image`s, as from `photo_files` or `sample_photos`
+    files, # paths or `PIL.Image`s, as from `photo_files` or `sample_photos`; or a folder
     size=256, # pixels a side of the training images
     bs=32, # photos in a batch
     n_train=None, # photos to train on; default: all that validation leaves

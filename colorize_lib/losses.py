@@ -1,4 +1,4 @@
-"""What L1 wants, what the judge wants, and why the two together beat either
+"""What L1 wants, what the judge wants, and how the two are weighed
 
 Docs: https://OWNER.github.io/colorize_lib/losses.html.md"""
 

@@ -13,11 +13,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-# %% ../nbs/00_pictures.ipynb #c435d483
+# %% ../nbs/00_pictures.ipynb #9ece84b9
 class PhotoError(ValueError):
     "A photo or a folder that cannot be used: the message names it and says why"
+    def __init__(self,
+        name, # of the photo or folder
+        reason, # why it cannot be used
+    ):
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+    def __str__(self): return f'{self.name}: {self.reason}'
 
-# %% ../nbs/00_pictures.ipynb #cb530612
+# %% ../nbs/00_pictures.ipynb #c404bd18
 _photo_suffixes = {'.jpg', '.jpeg', '.jpe', '.png', '.webp', '.bmp', '.gif', '.tif', '.tiff', '.avif', '.ppm'}
 
 def photo_files(
@@ -25,15 +32,15 @@ def photo_files(
 )->list: # of `Path`, sorted by name, so that a seed means the same split on every machine
     "All the photos below `path`"
     path = Path(path).expanduser()
-    if not path.exists(): raise PhotoError(f'{path}: no such file or folder')
+    if not path.exists(): raise PhotoError(path, 'no such file or folder')
     if path.is_file(): return [path]
     found = [p for p in path.rglob('*') if p.is_file() and not any(o.startswith('.') for o in p.relative_to(path).parts)]
     photos = sorted((p for p in found if p.suffix.lower() in _photo_suffixes), key=lambda p: p.relative_to(path).as_posix())
     if not photos:
-        raise PhotoError(f'{path}: no photos among its {len(found)} files (looked for {" ".join(sorted(_photo_suffixes))})')
+        raise PhotoError(path, f'no photos among its {len(found)} files (looked for {" ".join(sorted(_photo_suffixes))})')
     return photos
 
-# %% ../nbs/00_pictures.ipynb #77ebdeca
+# %% ../nbs/00_pictures.ipynb #87029839
 def photo_name(item, fallback='photo'):
     "What to call a photo in a message: its path, or the `filename` its image carries"
     return str(item) if isinstance(item, (str, Path)) else getattr(item, 'filename', '') or fallback
@@ -41,31 +48,34 @@ def photo_name(item, fallback='photo'):
 def _to_rgb(img):
     "8-bit RGB from any Pillow mode: deep gray is scaled rather than clipped, transparency is laid on white"
     if img.mode[0] in 'IF':
-        deep = np.asarray(img, np.float32)
-        top = 65535 if img.mode.startswith('I') and deep.max() > 255 else 1 if deep.max() <= 1 else 255
-        img = Image.fromarray((np.nan_to_num(deep/top).clip(0, 1)*255).round().astype(np.uint8))
-    if img.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or 'transparency' in img.info:
+        deep = np.nan_to_num(np.asarray(img, np.float32))
+        if img.mode == 'F': top = 1 if deep.max() <= 2 else 255                           # floats come as 0-1, a little over it, or as 0-255
+        else: top = 255 if img.mode == 'I' and deep.max() <= 255 else 65535               # 32-bit integers hold 8 or 16 bits, 'I;16' holds 16
+        img = Image.fromarray(((deep/top).clip(0, 1)*255).round().astype(np.uint8))
+    if img.mode in ('RGBA', 'LA', 'PA') or 'transparency' in img.info:
         img = img.convert('RGBA')
         img = Image.alpha_composite(Image.new('RGBA', img.size, 'white'), img)
     return img.convert('RGB')
 
-# %% ../nbs/00_pictures.ipynb #2d911675
+# %% ../nbs/00_pictures.ipynb #6b0d418e
 def open_photo(
     item, # path of a photo, or a `PIL.Image`
     size=None, # pixels that will be needed; a big JPEG is then decoded at a half, a quarter or an eighth
 )->Image.Image: # upright, 8-bit RGB
     "Open a photo as a viewer would show it; the first frame of an animation"
     name = photo_name(item)
-    if not isinstance(item, Image.Image) and not Path(item).is_file(): raise PhotoError(f'{name}: no such file')
+    if not isinstance(item, Image.Image) and not Path(item).is_file(): raise PhotoError(name, 'no such file')
     try:
-        img = item if isinstance(item, Image.Image) else Image.open(item)
-        if size: img.draft(None, (size, size))
+        if isinstance(item, Image.Image): img = item
+        else:
+            img = Image.open(item)
+            if size: img.draft(None, (size, size)) # it changes the image: only for one that is ours
         return _to_rgb(ImageOps.exif_transpose(img))
-    except UnidentifiedImageError as e: raise PhotoError(f'{name}: not a picture') from e
+    except UnidentifiedImageError as e: raise PhotoError(name, 'not a picture') from e
     # Decoders of twenty formats raise whatever they like on broken bytes; the user gets one type, and the file's name
-    except Exception as e: raise PhotoError(f'{name}: cannot be read as a photo ({str(e) or type(e).__name__})') from e
+    except Exception as e: raise PhotoError(name, f'cannot be read as a photo ({str(e) or type(e).__name__})') from e
 
-# %% ../nbs/00_pictures.ipynb #ac4b0cdd
+# %% ../nbs/00_pictures.ipynb #93eb658c
 def _as_picture(im):
     "An array that `imshow` understands, from a `PIL.Image`, an array, or a `(C,H,W)` tensor"
     if isinstance(im, torch.Tensor): im = im.detach().cpu().float().numpy() if im.is_floating_point() else im.cpu().numpy()
@@ -80,16 +90,17 @@ def show_grid(
     ncols=None, # pictures in a row; default: all titles in one row, or a near-square grid
     cell=2.2, # inches a picture
     cmap='gray', # for pictures of one channel
-    vmin=None, vmax=None, # their range
+    vmin=0, vmax=None, # their range; default: 0 to 1 for floats, to 255 for uint8, to 65535 for uint16
 )->plt.Figure:
     "Pictures in rows and columns, with titles"
-    images, titles = list(images), list(titles or [])
+    images, titles = [_as_picture(im) for im in images], list(titles or [])
+    if not images: raise ValueError('no pictures to show')
     ncols = ncols or len(titles) or int(np.ceil(np.sqrt(len(images))))
     nrows = -(-len(images)//ncols)
     fig, axs = plt.subplots(nrows, ncols, figsize=(cell*ncols, cell*nrows), squeeze=False, dpi=70, layout='constrained')
     for ax in axs.flat: ax.axis('off')
     for i, (ax, im) in enumerate(zip(axs.flat, images)):
-        ax.imshow(_as_picture(im), cmap=cmap, vmin=vmin, vmax=vmax)
+        ax.imshow(im, cmap=cmap, vmin=vmin, vmax=vmax or (1 if im.dtype.kind in 'fb' else np.iinfo(im.dtype).max))
         if i < len(titles): ax.set_title(titles[i], fontsize=10)
     return fig
 

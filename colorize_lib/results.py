@@ -38,7 +38,7 @@ def photo_metrics(
     ssim = structural_similarity(true, pred, channel_axis=0, data_range=1, win_size=win)
     return dict(psnr=float(psnr), ssim=float(ssim), colorfulness=colorfulness(pred_rgb).item(), colorfulness_true=colorfulness(true_rgb).item())
 
-# %% ../nbs/07_results.ipynb #b6d66727
+# %% ../nbs/07_results.ipynb #db0911c9
 def colored(
     learn, # a Learner from `colorize_learner`
     dl=None, # a loader of the same task; default: the validation photos
@@ -57,7 +57,7 @@ def evaluate(
     dl=None, # default: the validation photos
 )->pd.DataFrame: # a row a photo: its name, `photo_metrics`, and psnr_gray, ssim_gray of the baseline
     "Measure a colorizer on every photo of a split"
-    dl = dl or learn.dls.valid
+    dl = (dl or learn.dls.valid).new(shuffle=False, drop_last=False) # in the order of its names, also for training photos
     names, rows = iter(dl.dataset.names), []
     for _, preds, truths, grays in progress_bar(colored(learn, dl), total=len(dl), leave=False):
         for pred, truth, gray in zip(preds, truths, grays):
@@ -82,7 +82,7 @@ def comparison_table(
     table.insert(1, 'over gray', table.psnr - any_.psnr_gray)
     return table.assign(n=int(finite.sum())).round({'psnr': 2, 'over gray': 2, 'ssim': 4, 'colorfulness': 1})
 
-# %% ../nbs/07_results.ipynb #aa69bbbd
+# %% ../nbs/07_results.ipynb #fbb547e3
 def loss_table(
     learn, # a Learner that was trained with a `PatchGANTrainer`
 )->pd.DataFrame: # loss_D_fake loss_D_real loss_D loss_G_GAN loss_G_L1 loss_G, indexed by epoch from 1
@@ -90,7 +90,7 @@ def loss_table(
     if not learn.gan_losses: raise ValueError('no epoch was trained with a PatchGANTrainer yet: learn.fit(n, lr, cbs=PatchGANTrainer())')
     return pd.DataFrame(learn.gan_losses, columns=loss_names, index=pd.RangeIndex(1, len(learn.gan_losses) + 1, name='epoch'))
 
-# %% ../nbs/07_results.ipynb #4fff5a31
+# %% ../nbs/07_results.ipynb #76bbec3d
 def plot_losses(
     learn, # a Learner that was trained with a `PatchGANTrainer`
 )->plt.Figure:
@@ -101,12 +101,13 @@ def plot_losses(
         for nm in names: ax.plot(table.index, table[nm], marker='.', label=nm, lw=2.5 if nm in ('loss_D', 'loss_G') else 1)
         ax.set(title=player, xlabel='epoch')
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend(fontsize=8)
-    axs[0].axhline(np.log(2), color='gray', ls=':', lw=1)
-    axs[0].annotate('guessing', (table.index[-1], np.log(2)), ha='right', va='bottom', color='gray', fontsize=8)
+    axs[0].axhline(np.log(2), color='gray', ls=':', lw=1, label='guessing: log 2')
+    for ax in axs:
+        ax.margins(y=.15)
+        ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
-# %% ../nbs/07_results.ipynb #6bfe2b4f
+# %% ../nbs/07_results.ipynb #ab27af45
 def gallery(
     learn, # a Learner from `colorize_learner`
     dl=None, # default: the validation photos

@@ -49,9 +49,9 @@ def _trees(rng, img, xx, yy, ground):
         img = _lay(img, (22, 92, 28), crown)*(1 - (crown*(.55*leaves))[..., None])
     return img
 
-# %% ../nbs/00_samples.ipynb #89840cf8
+# %% ../nbs/00_samples.ipynb #d8c3d827
 def paint_scene(
-    seed, # the same seed, the same picture
+    seed, # the same seed and size, the same picture
     size=128, # pixels a side
 )->Image.Image: # RGB
     "A landscape whose colours follow from texture and place"

@@ -61,26 +61,25 @@ def n_params(
     "How many numbers are trained"
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
-# %% ../nbs/03_unet.ipynb #85e4e8ff
+# %% ../nbs/03_unet.ipynb #8e7b83da
 def trace_shapes(
     model, # any `nn.Module`
     *inputs, # tensors for one forward pass
     depth=2, # how deep to look: 1 for the parts, 2 for the parts of parts
 )->pd.DataFrame: # a row a part, in order of execution: its name, type, output shape, weights
     "What comes out of each part of a network"
-    rows, hooks = [], []
+    rows, hooks, modes = [], [], {m: m.training for m in model.modules()}
     for name, m in model.named_modules():
         if name and name.count('.') < depth and not isinstance(m, nn.ModuleList):
             hooks.append(m.register_forward_hook(lambda m, _, out, name=name: rows.append((name, type(m).__name__, tuple(out.shape), n_params(m)))))
-    was_training = model.training
     try:
         with torch.no_grad(): model.eval()(*inputs)
     finally:
         for h in hooks: h.remove()
-        model.train(was_training)
+        for m, training in modes.items(): m.training = training # each as it was: some may be frozen
     return pd.DataFrame(rows, columns=['part', 'type', 'output', 'weights'])
 
-# %% ../nbs/03_unet.ipynb #f2de02e2
+# %% ../nbs/03_unet.ipynb #0d769138
 def resnet_unet(
     arch=resnet18, # a torchvision ResNet: `resnet18`, `resnet34`, `resnet50`
     n_in=1, # channels in

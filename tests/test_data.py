@@ -83,8 +83,33 @@ def test_batches_depend_on_seed_epoch_and_batch_alone(scenes):
     first, second = [x for x, in a], [x for x, in a]
     assert len(first) == 5 and not torch.equal(first[0], second[0])
     next(iter(b)) # an interrupted epoch
+    b.one_batch() # looking does not count
     assert all(torch.equal(x, y) for x, (y,) in zip(second, b))
     assert sorted(a.get_idxs()) == list(range(40))
+
+
+def test_random_streams_are_not_shared():
+    from colorize_lib.data import _rng
+    draws = {_rng(*args, purpose=p).integers(0, 2**60) for args in ((0,), (0, 1), (0, 0, 1), (1,), (1, 1), (1, 0, 1)) for p in (1, 2, 3)}
+    assert len(draws) == 18
+
+
+def test_unnamed_pictures_keep_apart(scenes):
+    anonymous = [Image.fromarray(np.asarray(s)) for s in scenes[:8]] + [Image.new('RGB', (20, 20)), Image.new('RGB', (2, 2))]
+    for seed in range(4):
+        train, valid = load_split(anonymous, 32, seed=seed)
+        assert len(set(train.names) | set(valid.names)) == 8 == len(train) + len(valid)
+
+
+def test_opening_does_not_change_the_callers_image(photo_folder):
+    paint_scene(0, 512).save(photo_folder/'big.jpg')
+    img = Image.open(photo_folder/'big.jpg')
+    photos = Photos.load([img], 32)
+    assert img.size == (512, 512) and len(photos) == 1
+
+
+def test_a_folder_will_do_for_a_list(photo_folder):
+    assert {len(p) for p in load_split(photo_folder, 32)} == {5, 1} == {len(p) for p in load_split(str(photo_folder), 32)}
 
 
 def test_training_crops_move_and_flip_validation_does_not(scenes):

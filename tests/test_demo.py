@@ -11,7 +11,7 @@ from colorize_lib.samples import sample_photos
 
 
 def test_demo_beats_gray_by_6_db_on_held_out_scenes(tmp_path):
-    tables = run_demo(sample_photos(240), tmp_path, size=64, seen_l1=3200, seen_gan=640)
+    tables = run_demo(sample_photos(240), tmp_path, size=64, only='scene ', seen_l1=3200, seen_gan=640)
     assert tables['metrics'].loc['stage 2: PatchGAN', 'over gray'] >= 6
     assert tables['metrics'].loc['gray (no colour)', 'over gray'] == 0 and tables['metrics'].n.iloc[0] > 40
     assert len(pd.read_csv(tmp_path/'losses.csv')) == len(tables['losses']) == 3

@@ -49,7 +49,6 @@ def test_gradients_are_finite_at_the_ends(value):
 
 def test_float32_under_autocast_and_from_half():
     x = torch.rand(2, 3, 16, 16)
-    with torch.autocast('cpu', torch.bfloat16): assert torch.equal(rgb_to_lab(x), rgb_to_lab(x)) and rgb_to_lab(x).dtype == torch.float32
     assert rgb_to_lab(x.half()).dtype == torch.float32 and rgb_to_lab(x.double()).dtype == torch.float64
     reference = rgb_to_lab(x)
     with torch.autocast('cpu', torch.bfloat16): assert torch.equal(rgb_to_lab(x), reference)

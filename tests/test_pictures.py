@@ -50,6 +50,21 @@ def test_16_bit_png(tmp_path):
     assert abs(np.asarray(open_photo(tmp_path/'a.png')).astype(int) - 30000/257).max() <= 1
 
 
+@pytest.mark.parametrize('top', [1.01, 255.])
+def test_float_photos_with_overshoot(top): assert open_photo(Image.fromarray(np.full((16, 16), top, np.float32))).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_dark_16_bit_stays_dark(tmp_path):
+    Image.fromarray(np.full((16, 16), 250, np.uint16)).save(tmp_path/'dark.png')
+    assert open_photo(tmp_path/'dark.png').getpixel((0, 0)) == (1, 1, 1)
+
+
+def test_reason_and_name_of_odd_names(tmp_path):
+    (tmp_path/'a: b.jpg').write_text('x')
+    with pytest.raises(PhotoError) as e: open_photo(tmp_path/'a: b.jpg')
+    assert e.value.reason == 'not a picture' and e.value.name.endswith('a: b.jpg') and str(e.value).endswith('a: b.jpg: not a picture')
+
+
 def test_palette_with_transparency_lies_on_white(tmp_path):
     img = Image.new('RGBA', (20, 20), (255, 0, 0, 255))
     img.paste((0, 0, 255, 0), (0, 0, 10, 20))
@@ -128,6 +143,7 @@ def test_mutated_files_raise_photoerror_or_open(tmp_path):
 def test_gray_is_found_in_spite_of_jpeg_noise(tmp_path):
     paint_scene(3, 64).convert('L').convert('RGB').save(tmp_path/'g.jpg', quality=40)
     assert is_gray(np.asarray(open_photo(tmp_path/'g.jpg')))
+    assert is_gray(np.full((8, 8, 3), [109, 100, 100], np.uint8)) and not is_gray(np.full((8, 8, 3), [113, 100, 100], np.uint8))
     tinted = np.full((32, 32, 3), 120, np.uint8)
     tinted[:4, :, 0] = 160 # an eighth of it has colour
     assert not is_gray(tinted) and is_gray(tinted, tol=50)
@@ -137,3 +153,9 @@ def test_show_grid_layout():
     fig = show_grid([torch.rand(3, 8, 8), np.zeros((8, 8)), Image.new('RGB', (8, 8)), torch.rand(1, 8, 8)], ['a', 'b', 'c'])
     assert [ax.get_title() for ax in fig.axes] == ['a', 'b', 'c', '', '', '']
     assert [len(ax.images) for ax in fig.axes] == [1, 1, 1, 1, 0, 0]
+
+
+def test_show_grid_does_not_stretch_contrast():
+    limits = [ax.images[0].get_clim() for ax in show_grid([torch.full((8, 8), .4), np.full((8, 8), 200, np.uint8)]).axes]
+    assert limits == [(0, 1), (0, 255)]
+    with pytest.raises(ValueError, match='no pictures to show'): show_grid([])

@@ -51,6 +51,15 @@ def test_evaluate_any_split(learn, scenes):
     assert list(evaluate(learn, learn.dls.test_dl(scenes[:3])).name) == ['scene 0', 'scene 1', 'scene 2']
 
 
+def test_training_photos_are_measured_under_their_own_names(learn, scenes):
+    df = evaluate(learn, learn.dls.train).set_index('name')
+    by_name = {s.filename: s for s in scenes}
+    assert len(df) == 32
+    for name in df.index[:5]:
+        alone = evaluate(learn, learn.dls.test_dl([by_name[name]]))
+        assert df.colorfulness_true[name] == pytest.approx(alone.colorfulness_true[0], rel=.1) # its middle, seen a little closer
+
+
 def frame(psnr): return pd.DataFrame(dict(psnr=psnr, ssim=.9, colorfulness=20., colorfulness_true=40., psnr_gray=22., ssim_gray=.8))
 
 

@@ -1,5 +1,4 @@
 "One G+D step equals the plain pix2pix loop; everything a Learner does works with and without the PatchGAN stage."
-import math
 from copy import deepcopy
 
 import pandas as pd
@@ -65,7 +64,6 @@ def test_five_steps_equal_plain_pix2pix(scenes, make):
     G, D = [net.to(memory_format=torch.channels_last) for net in (make(), PatchGAN(nf=16))]
     G2, D2 = deepcopy(G.state_dict()), deepcopy(D)
     batches = [b for b, _ in zip(dls.train, range(5))]
-    dls.train.epoch = -1
     watch, learn = Watch(5), colorize_learner(dls, G, precision='fp32')
     with learn.no_logging(), learn.no_bar(): learn.fit(1, 2e-4, cbs=[PatchGANTrainer(D, lambda_l1=100), watch])
     ref = make().to(memory_format=torch.channels_last)
@@ -183,7 +181,6 @@ def test_loss_scaling_reaches_the_discriminator_unscaled(dls, tmp_path):
         torch.manual_seed(0)
         gan = PatchGANTrainer(PatchGAN(nf=8, n_down=2))
         before, learn = snapshot(gan.discriminator), colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='fp32')
-        dls.train.epoch = -1
         if amp_mode: learn.add_cb(DevicePrecision(amp_mode=amp_mode))
         with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=gan)
         moves.append(torch.cat([(a - before[k]).flatten() for k, a in gan.discriminator.state_dict().items() if 'weight' in k]))
@@ -213,13 +210,107 @@ def test_the_game_leaves_the_learner_as_it_was(dls, tmp_path):
     assert len(learn.metrics) == 0 and len(learn.gan_losses) == 2
 
 
-def test_six_losses_are_epoch_means(dls, tmp_path):
-    learn, gan = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='fp32'), PatchGANTrainer(PatchGAN(nf=4, n_down=2))
-    watch = Watch(-1)
+def test_six_losses_are_means_over_photos(scenes, tmp_path):
+    from colorize_lib.data import PhotoDL
+    from colorize_lib.lab import colorize_dls
+    dls = colorize_dls(scenes, size=32, bs=12) # 32 photos: batches of 12, 12 and 8
+    dls.loaders[0] = PhotoDL(dls.train.dataset, 32, bs=12, shuffle=True, drop_last=False, after_batch=dls.train.after_batch.fs, device=dls.device)
+    learn, gan, watch = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='fp32'), PatchGANTrainer(PatchGAN(nf=4, n_down=2)), Watch(-1)
     with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=[gan, watch])
-    assert len(watch.rows) == 4
-    means = torch.tensor(watch.rows).mean(0)
-    assert torch.allclose(torch.tensor(list(learn.gan_losses[0].values())), means, rtol=1e-5)
+    rows, n = torch.tensor(watch.rows), torch.tensor([12., 12, 8])[:, None]
+    assert torch.allclose(torch.tensor(list(learn.gan_losses[0].values())), (rows*n).sum(0)/32, rtol=1e-5)
+    assert not torch.allclose(rows.mean(0), (rows*n).sum(0)/32, rtol=1e-5)
+
+
+class Interrupt(Callback):
+    def __init__(self, event, error): setattr(self, event, self.stop); self.error = error
+    def stop(self): raise self.error
+
+
+@pytest.mark.parametrize('event', ['before_batch', 'after_pred', 'after_loss', 'after_batch', 'after_epoch'])
+@pytest.mark.parametrize('error', [KeyboardInterrupt(), RuntimeError('out of memory')], ids=['stop button', 'error'])
+def test_an_interrupted_fit_leaves_nothing_behind(dls, tmp_path, event, error):
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='bf16')
+    gan, stop = PatchGANTrainer(PatchGAN(nf=4, n_down=2)), Interrupt(event, error)
+    with learn.no_logging(), learn.no_bar():
+        with pytest.raises(type(error)): learn.fit(1, 1e-3, cbs=[gan, stop])
+        assert not learn.metrics and not torch.is_autocast_enabled('cpu') and nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
+        assert gan not in learn.cbs
+        learn.fit(1, 1e-3, cbs=gan) # and may go on
+    assert len(learn.gan_losses) >= 1 and learn.metrics == []
+
+
+def test_an_interrupted_lr_find_puts_both_networks_back(dls, tmp_path):
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path)
+    gan = PatchGANTrainer(PatchGAN(nf=4, n_down=2))
+    class StopAt3(Callback):
+        def after_batch(self):
+            if self.train_iter == 3: raise KeyboardInterrupt
+    learn.add_cbs([gan, StopAt3()])
+    before = snapshot(learn.model)
+    with learn.no_logging(), learn.no_bar(), pytest.raises(KeyboardInterrupt): learn.lr_find(show_plot=False)
+    assert same(before, learn.model.state_dict()) and same(gan.kept[0], gan.discriminator.state_dict())
+
+
+@pytest.mark.parametrize('precision', ['fp32', 'bf16', 'fp16'])
+def test_predicting_in_the_middle_of_a_fit(dls, scenes, tmp_path, precision):
+    seen = []
+    class Film(Callback):
+        def after_train(self): seen.append(self.learn.predict(scenes[0])[0])
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision=precision)
+    with learn.no_logging(), learn.no_bar(): learn.fit(3, 1e-3, cbs=[PatchGANTrainer(PatchGAN(nf=4, n_down=2)), Film()])
+    assert len(seen) == 3 and len(learn.gan_losses) == 3 and not torch.equal(seen[0], seen[2]) and learn.metrics == []
+
+
+def test_any_optimizer_and_a_plain_learner_will_do(dls, tmp_path):
+    from functools import partial
+
+    from fastai.learner import Learner
+    from fastai.optimizer import OptimWrapper
+    for opt_func in (partial(OptimWrapper, opt=torch.optim.SGD), partial(OptimWrapper, opt=torch.optim.AdamW)):
+        learn = Learner(dls, Unet(nf=4, n_down=2), L2, path=tmp_path, opt_func=opt_func)
+        with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=PatchGANTrainer(PatchGAN(nf=4, n_down=2)))
+        assert len(learn.gan_losses) == 1
+
+
+def test_a_discriminator_that_stands_still(dls, tmp_path):
+    learn, gan = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path), PatchGANTrainer(PatchGAN(nf=4, n_down=2), lr=0.)
+    before = deepcopy(list(gan.discriminator.parameters()))
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=gan)
+    assert all(torch.equal(a, b) for a, b in zip(before, gan.discriminator.parameters()))
+
+
+def test_gradient_accumulation_is_refused_by_name(dls):
+    from fastai.callback.training import GradientAccumulation
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2))
+    with learn.no_logging(), learn.no_bar(), pytest.raises(ValueError, match='GradientAccumulation'): learn.fit(1, cbs=[GradientAccumulation(16), PatchGANTrainer()])
+
+
+def test_two_discriminator_steps_in_one_batch_use_fresh_weights(dls, tmp_path):
+    "Autocast remembers 16-bit weights; after D's step they are stale"
+    learn, gan = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path, precision='bf16'), PatchGANTrainer(PatchGAN(nf=4, n_down=2), lr=.1)
+    outs = []
+    class Twice(Callback):
+        order = 6 # after the game's turn, still inside autocast
+        def after_pred(self):
+            if self.training: outs.append((gan.discriminator(*self.xb, *self.yb).float(), deepcopy(gan.discriminator)(*self.xb, *self.yb).float()))
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=[gan, Twice(), Watch(1)])
+    assert torch.equal(*outs[0])
+
+
+def test_epochs_are_counted_over_fits_skips_and_searches(dls, tmp_path):
+    learn, seen = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path), []
+    class Note(Callback):
+        def before_batch(self):
+            if self.training and self.iter == 0: seen.append(self.dls.train.epoch)
+    with learn.no_logging(), learn.no_bar():
+        learn.fit(2, 1e-3, cbs=Note())
+        learn.fit(4, 1e-3, cbs=Note(), start_epoch=2)
+        assert seen == [0, 1, 4, 5]
+        learn.add_cb(Note()).lr_find(num_it=11, show_plot=False)
+        assert seen[4:] == [6, 7, 8] # a search sees new batches too
+        learn.fit(1, 1e-3)
+    assert seen[-1] == 6 # and does not count
 
 
 def test_runs_are_repeatable(scenes, tmp_path):
@@ -229,6 +320,21 @@ def test_runs_are_repeatable(scenes, tmp_path):
         torch.manual_seed(7)
         learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, seed=3), Unet(nf=4, n_down=2), path=tmp_path)
         with learn.no_logging(), learn.no_bar(): fit_recipe(learn, Recipe(epochs_l1=1, epochs_gan=1), PatchGAN(nf=4, n_down=2))
+        weights.append(snapshot(learn.model))
+    assert same(*weights)
+
+
+def test_looking_at_data_does_not_change_a_run(scenes, tmp_path):
+    "Batches follow from (seed, epoch, batch), whatever was shown or searched before"
+    from colorize_lib.lab import colorize_dls
+    weights = []
+    for look in (False, True):
+        torch.manual_seed(7)
+        learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, seed=3), Unet(nf=4, n_down=2), path=tmp_path, precision='fp32')
+        with learn.no_logging(), learn.no_bar():
+            learn.fit(1, 1e-3)
+            if look: learn.dls.show_batch(); learn.lr_find(num_it=10, show_plot=False); next(iter(learn.dls.train))
+            learn.fit(1, 1e-3)
         weights.append(snapshot(learn.model))
     assert same(*weights)
 
@@ -273,6 +379,12 @@ def test_a_size_too_small_for_the_judge_is_named(scenes):
     with learn.no_logging(), learn.no_bar(), pytest.raises(ValueError, match='16x16 pixels .* needs at least 24'): learn.fit(1, cbs=PatchGANTrainer())
 
 
-def test_precision_choice():
-    assert pick_precision(torch.device('cpu')) in ('bf16', 'fp32') and pick_precision(torch.device('mps')) == 'fp32'
-    assert math.isnan(PatchGANTrainer().means['loss_D'])
+def test_precision_choice(monkeypatch):
+    monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda: False)
+    for avx, name in ((True, 'bf16'), (False, 'fp32')):
+        monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda avx=avx: avx)
+        assert pick_precision(torch.device('cpu')) == name
+    for capability, name in (((7, 5), 'fp16'), ((8, 0), 'bf16'), ((9, 0), 'bf16')): # T4, A100, H100
+        monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device, c=capability: c)
+        assert pick_precision(torch.device('cuda')) == name
+    assert pick_precision(torch.device('mps')) == 'fp32'
