@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/colorize_lib/training.html.md"""
 __all__ = ['loss_names', 'paper', 'OutermostCallback', 'PatchGANTrainer', 'pick_precision', 'DevicePrecision', 'CountEpochs',
            'ColorizeLearner', 'colorize_learner', 'Recipe', 'fit_recipe']
 
-# %% ../nbs/06_training.ipynb #6ceb6d37
+# %% ../nbs/06_training.ipynb #c448889f
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.callback.schedule import Learner # with `fit_one_cycle` and `lr_find`
 from fastai.learner import ValueMetric
 from fastai.optimizer import OptimWrapper
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
 from fastcore.foundation import L
 from torch.amp import GradScaler
 
@@ -37,7 +37,7 @@ class OutermostCallback(Callback):
         if self.depth == 1: self.end()
         self.depth = max(0, self.depth - 1)
 
-# %% ../nbs/06_training.ipynb #72ae5efa
+# %% ../nbs/06_training.ipynb #86b54c2e
 loss_names = 'loss_D_fake', 'loss_D_real', 'loss_D', 'loss_G_GAN', 'loss_G_L1', 'loss_G' # the paper's Table 1
 
 class PatchGANTrainer(OutermostCallback):
@@ -69,44 +69,51 @@ class PatchGANTrainer(OutermostCallback):
         # The learning-rate finder puts the generator back when it is done; the discriminator has to be put back too
         self.kept = deepcopy((self.discriminator.state_dict(), self.opt_D.state_dict())) if hasattr(self.learn, 'lr_finder') else None
 
-    def before_train(self): self.sums, self.n = 0, 0
-
-    def after_pred(self):
-        "The discriminator's turn"
-        if not self.training: return
-        self.discriminator.train().requires_grad_(True)
-        fake_logits, real_logits = self.discriminator(*self.xb, self.pred.detach()), self.discriminator(*self.xb, *self.yb)
-        self.losses = discriminator_losses(self.gan_loss, real_logits, fake_logits)
-        self._step(self.losses['loss_D'])
-
-    def _step(self, loss):
-        for group in self.opt_D.param_groups: group['lr'] = self.learn.opt.hypers[-1]['lr'] if self.lr is None else self.lr
-        scaler = getattr(self.learn, 'scaler', None) or GradScaler(enabled=False)
-        self.opt_D.zero_grad()
-        with torch.autocast(self.dls.device.type, enabled=False): scaler.scale(loss).backward()
-        scaler.step(self.opt_D)
-        torch.clear_autocast_cache() # autocast remembers 16-bit copies of weights, and these have just changed
-
-    def after_loss(self):
-        "The generator's loss"
-        if not self.training: return
-        self.discriminator.requires_grad_(False)
-        self.losses |= generator_losses(self.gan_loss, self.discriminator(*self.xb, self.pred), self.learn.loss_grad, self.lambda_l1)
-        self.learn.loss_grad = self.losses['loss_G']
-        self.learn.loss = self.learn.loss_grad.clone()
-        n = len(self.pred)
-        self.sums, self.n = self.sums + n*torch.stack([self.losses[nm].detach() for nm in loss_names]), self.n + n
-
-    def after_train(self):
-        if not self.n or self.kept: return
-        self.means.update(zip(loss_names, (self.sums/self.n).tolist()))
-        self.learn.gan_losses.append(dict(self.means))
-
     def end(self):
         self.learn.metrics = L(m for m in self.learn.metrics if m.name not in loss_names)
         if self.kept: self.discriminator.load_state_dict(self.kept[0]); self.opt_D.load_state_dict(self.kept[1])
 
-# %% ../nbs/06_training.ipynb #89e97bb3
+# %% ../nbs/06_training.ipynb #dc75e934
+@patch
+def before_train(self:PatchGANTrainer): self.sums, self.n = 0, 0
+
+@patch
+def after_pred(self:PatchGANTrainer):
+    "The discriminator's turn"
+    if not self.training: return
+    self.discriminator.train().requires_grad_(True)
+    fake_logits, real_logits = self.discriminator(*self.xb, self.pred.detach()), self.discriminator(*self.xb, *self.yb)
+    self.losses = discriminator_losses(self.gan_loss, real_logits, fake_logits)
+    self._step(self.losses['loss_D'])
+
+@patch
+def _step(self:PatchGANTrainer, loss):
+    for group in self.opt_D.param_groups: group['lr'] = self.learn.opt.hypers[-1]['lr'] if self.lr is None else self.lr
+    scaler = getattr(self.learn, 'scaler', None) or GradScaler(enabled=False)
+    self.opt_D.zero_grad()
+    with torch.autocast(self.dls.device.type, enabled=False): scaler.scale(loss).backward()
+    scaler.step(self.opt_D)
+    torch.clear_autocast_cache() # autocast remembers 16-bit copies of weights, and these have just changed
+
+# %% ../nbs/06_training.ipynb #f2160b6b
+@patch
+def after_loss(self:PatchGANTrainer):
+    "The generator's loss"
+    if not self.training: return
+    self.discriminator.requires_grad_(False)
+    self.losses |= generator_losses(self.gan_loss, self.discriminator(*self.xb, self.pred), self.learn.loss_grad, self.lambda_l1)
+    self.learn.loss_grad = self.losses['loss_G']
+    self.learn.loss = self.learn.loss_grad.clone()
+    n = len(self.pred)
+    self.sums, self.n = self.sums + n*torch.stack([self.losses[nm].detach() for nm in loss_names]), self.n + n
+
+@patch
+def after_train(self:PatchGANTrainer):
+    if not self.n or self.kept: return
+    self.means.update(zip(loss_names, (self.sums/self.n).tolist()))
+    self.learn.gan_losses.append(dict(self.means))
+
+# %% ../nbs/06_training.ipynb #a8090202
 def pick_precision(
     device, # `torch.device`
 )->str: # 'bf16' where the device computes in it, 'fp16' on older GPUs, else 'fp32'
@@ -130,7 +137,7 @@ class DevicePrecision(OutermostCallback, MixedPrecision):
         if self.is_open: self.after_loss() # the fit was interrupted inside a batch: nobody else shall run in 16 bits
         self.autocast = self.learn.scaler = self.scales = None
 
-# %% ../nbs/06_training.ipynb #91173216
+# %% ../nbs/06_training.ipynb #6f78283d
 class CountEpochs(Callback):
     "Counts the epochs a Learner has trained, over all calls of `fit`, and gives each its number: the loader's order follows from it"
     order = -10
@@ -141,7 +148,7 @@ class CountEpochs(Callback):
     @property
     def searching(self): return hasattr(self.learn, 'lr_finder')
 
-# %% ../nbs/06_training.ipynb #036172a9
+# %% ../nbs/06_training.ipynb #a05b72aa
 class ColorizeLearner(Learner):
     "A Learner whose callbacks see `after_fit` however a fit ends"
     def _with_events(self, f, event_type, ex, final=noop):
@@ -150,7 +157,7 @@ class ColorizeLearner(Learner):
             if event_type == 'fit': self('after_fit')
             raise
 
-# %% ../nbs/06_training.ipynb #25ba8659
+# %% ../nbs/06_training.ipynb #dd6e68ac
 def colorize_learner(
     dls, # from `colorize_dls`
     generator, # input to target in [-1,1]: `Unet()`, `resnet_unet()`
@@ -169,7 +176,7 @@ def colorize_learner(
     learn.add_cb(CountEpochs())
     return learn if precision == 'fp32' else learn.add_cb(DevicePrecision(amp_mode=precision))
 
-# %% ../nbs/06_training.ipynb #2f91943f
+# %% ../nbs/06_training.ipynb #8f095d55
 @dataclass(frozen=True)
 class Recipe:
     "How to train a colorizer: L1 alone for a while, then against a PatchGAN"
