@@ -13,7 +13,7 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/nbdev-test --n_workers 1 --timing
+	$(BIN)/nbdev-test --n-workers 1 --timing
 	$(BIN)/python -m pytest
 
 lab: $(READY)
