@@ -197,6 +197,18 @@ def test_the_discriminator_sees_condition_and_answer(dls):
     assert torch.equal(lum0, lum1) and torch.equal(lum1, lum2) and torch.equal(fake, fooled) and not torch.equal(fake, real)
 
 
+def test_the_discriminator_is_frozen_during_the_generators_step(dls):
+    gan, seen = PatchGANTrainer(PatchGAN(nf=4, n_down=2)), []
+    grads = lambda: [p.grad.clone() for p in gan.discriminator.parameters()]
+    class Compare(Callback):
+        order = 6
+        def after_pred(self): self.after_d = grads() if self.training else None
+        def after_backward(self): seen.append(all(torch.equal(a, b) for a, b in zip(self.after_d, grads())))
+    learn = colorize_learner(dls, Unet(nf=4, n_down=2), precision='fp32')
+    with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=[gan, Compare()])
+    assert seen == [True]*4
+
+
 def test_the_game_leaves_the_learner_as_it_was(dls, tmp_path):
     learn = colorize_learner(dls, Unet(nf=4, n_down=2), path=tmp_path)
     gan = PatchGANTrainer(PatchGAN(nf=4, n_down=2))
