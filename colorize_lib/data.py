@@ -50,11 +50,11 @@ def _usable(items, side, n, seen, left_out):
                     n_kept, seen[found[1]] = n_kept + 1, name
                     yield name, found[0]
 
-# %% ../nbs/01_data.ipynb #cb29980d
+# %% ../nbs/01_data.ipynb #4dac4385
 class Photos:
     "Square photos in one uint8 array `(N,side,side,3)`; indexing gives one, `gather` a batch"
     def __init__(self, array, names, left_out=None):
-        self.array, self.names, self.left_out = array, list(names), left_out or {}
+        self.array, self.names, self.left_out = array, list(names), {} if left_out is None else left_out
 
     @classmethod
     def load(cls,
@@ -76,7 +76,7 @@ class Photos:
     def __len__(self): return len(self.names)
     def __getitem__(self, i): return (torch.from_numpy(self.array[i].copy()).permute(2, 0, 1),)
 
-# %% ../nbs/01_data.ipynb #806cae19
+# %% ../nbs/01_data.ipynb #5294f261
 def describe_left_out(
     left_out, # dict from a photo's name to the reason
     n_names=10, # how many names to print for one reason
@@ -84,7 +84,7 @@ def describe_left_out(
     "What was left out, a line for each reason; the empty string if nothing was"
     by_reason = {}
     for name, why in left_out.items(): by_reason.setdefault('same picture as another' if why.startswith('same') else why, []).append(Path(name).name)
-    more = lambda names: f' and {len(names) - n_names} more' if len(names) > n_names else ''
+    more = lambda names: f' and {len(names) - n_names} more (all in left_out)' if len(names) > n_names else ''
     return '\n'.join(f'left out, {why}: {", ".join(names[:n_names])}{more(names)}' for why, names in by_reason.items())
 
 # %% ../nbs/01_data.ipynb #2ec03fc8

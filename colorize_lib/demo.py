@@ -7,13 +7,13 @@ Docs: https://OWNER.github.io/colorize_lib/demo.html.md"""
 # %% auto #0
 __all__ = ['demo_recipe', 'run_demo', 'main']
 
-# %% ../nbs/11_demo.ipynb #66045c1d
+# %% ../nbs/11_demo.ipynb #c1e22a34
 import random, sys, time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt, torch
+import matplotlib.pyplot as plt, pandas as pd, torch
 
 from .lab import colorize_dls
 from .patchgan import PatchGAN
@@ -34,7 +34,7 @@ def demo_recipe(
     epochs = lambda seen: min(40, max(1, round(seen/n_train)))
     return Recipe(size=size, bs=16, epochs_l1=epochs(seen_l1), lr_l1=3e-3, epochs_gan=epochs(seen_gan))
 
-# %% ../nbs/11_demo.ipynb #234b9006
+# %% ../nbs/11_demo.ipynb #10008544
 def run_demo(
     items, # a folder, or paths and images: the photos to train on and to hold out
     out, # folder for the results, made if need be
@@ -43,7 +43,7 @@ def run_demo(
     only=None, # measure only photos whose name begins so
     **seen # `seen_l1`, `seen_gan`: see `demo_recipe`
 )->dict: # 'losses' and 'metrics', the two tables
-    "Train on photos by the whole recipe; write gallery.png, losses.png, losses.csv, metrics.csv"
+    "Train on photos by the whole recipe; write gallery.png, losses.png, losses.csv, metrics.csv, and left_out.csv if photos could not be used"
     out = Path(out)
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
     out.mkdir(parents=True, exist_ok=True)
@@ -51,6 +51,7 @@ def run_demo(
     torch.manual_seed(seed)
     print(f'Reading {len(items)} photos')
     dls = colorize_dls(items, size, bs=16, seed=seed)
+    if dls.left_out: pd.Series(dls.left_out, name='reason').rename_axis('photo').to_csv(out/'left_out.csv')
     recipe = demo_recipe(len(dls.train.dataset), size, **seen)
     learn, measured = colorize_learner(dls, Unet(nf=16)), {}
     print(f'Stage 1: {recipe.epochs_l1} epochs by L1 on {len(dls.train.dataset)} photos')

@@ -95,7 +95,7 @@ def get_task(
     if name not in tasks: raise ValueError(f'task={name!r}: choose from {", ".join(map(repr, tasks))}')
     return tasks[name]()
 
-# %% ../nbs/02_lab_space.ipynb #81bc0875
+# %% ../nbs/02_lab_space.ipynb #a48e63ae
 def colorize_dls(
     files, # paths or `PIL.Image`s, as from `photo_files` or `sample_photos`; or a folder
     size=256, # pixels a side of the training images
@@ -105,7 +105,7 @@ def colorize_dls(
     seed=42, # of the split, of order, crops and flips
     task='grayscale', # a key of `tasks`
     device=None, # default: the GPU if there is one
-)->DataLoaders: # `.train`, `.valid`, `.task`
+)->DataLoaders: # `.train`, `.valid`, `.task`, and `.left_out`, a dict from each photo that cannot be used to the reason
     "Training and validation batches of `(input, target)` for a task"
     for nm, v, least in (('size', size, 16), ('bs', bs, 1)):
         if isinstance(v, bool) or not isinstance(v, int) or v < least: raise ValueError(f'{nm}={v!r}: needs to be a whole number, at least {least}')
@@ -113,5 +113,5 @@ def colorize_dls(
     train, valid = load_split(files, size, n_train, n_valid, seed)
     kwargs = dict(size=size, bs=bs, seed=seed, device=device or default_device(), after_batch=[task])
     dls = DataLoaders(PhotoDL(train, shuffle=True, **kwargs), PhotoDL(valid, **kwargs))
-    dls.task = task
+    dls.task, dls.left_out = task, train.left_out
     return dls

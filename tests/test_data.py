@@ -32,7 +32,7 @@ def test_every_file_is_kept_or_named(nasty):
 
 
 def test_long_lists_are_shortened_with_a_count():
-    assert describe_left_out({f'{i}.png': 'gray already' for i in range(25)}, n_names=3) == 'left out, gray already: 0.png, 1.png, 2.png and 22 more'
+    assert describe_left_out({f'{i}.png': 'gray already' for i in range(25)}, n_names=3) == 'left out, gray already: 0.png, 1.png, 2.png and 22 more (all in left_out)'
 
 
 def test_load_stops_at_n_and_leaves_the_rest(scenes):

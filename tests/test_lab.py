@@ -91,6 +91,11 @@ def test_dls_errors_name_the_value(scenes, kwargs, text):
     with pytest.raises(ValueError, match=text): colorize_dls(scenes, **dict(size=32, bs=4) | kwargs)
 
 
+def test_dls_name_what_was_left_out(scenes):
+    dls = colorize_dls(scenes[:10] + [scenes[3].convert('L')], size=32, bs=4)
+    assert list(dls.left_out.values()) == ['gray already'] and dls.left_out is dls.valid.dataset.left_out
+
+
 def test_dls_batches(scenes):
     dls = colorize_dls(scenes, size=40, bs=6)
     lum, ab = dls.one_batch()
