@@ -2,11 +2,12 @@
 #   make demo               train and colour in a few minutes      make demo DATA=my/photos
 #   make test               everything that CI checks
 #   make lab                the notebooks in JupyterLab
+#   make bench              speed and memory against a plain loop     make bench DATA=my/photos
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lab export badges
+.PHONY: demo test lab bench export badges
 
 demo: $(READY)
 	$(BIN)/colorize-demo $(if $(DATA),"$(DATA)") $(ARGS)
@@ -18,6 +19,10 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.bench $(if $(DATA),"$(DATA)") $(ARGS)
+	$(BIN)/python -m benchmarks.colorizer
 
 export: $(READY)
 	$(BIN)/nbdev-export

@@ -22,7 +22,8 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=['colorize_lib'],
     install_requires=cfg['requirements'].split(),
-    extras_require={'dev': cfg['dev_requirements'].split()},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'dev')},
+    package_data={'colorize_lib': ['weights/*']},
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),
         'nbdev': ['colorize_lib=colorize_lib._modidx:d'],

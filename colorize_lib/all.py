@@ -1,11 +1,18 @@
 "Everything a user types: `from colorize_lib.all import *`"
+from colorize_lib.cache import *
+from colorize_lib.checkpoints import *
+from colorize_lib.compile import *
+from colorize_lib.colorizer import *
 from colorize_lib.data import *
 from colorize_lib.lab import *
+from colorize_lib.lite_unet import *
 from colorize_lib.losses import *
 from colorize_lib.patchgan import *
 from colorize_lib.pictures import *
+from colorize_lib.recolor import *
 from colorize_lib.results import *
 from colorize_lib.samples import *
 from colorize_lib.training import *
 from colorize_lib.unet import *
+from colorize_lib.weights import *
 from torchvision.models import resnet18, resnet34, resnet50

@@ -7,15 +7,11 @@ Docs: https://OWNER.github.io/colorize_lib/lab_space.html.md"""
 # %% auto #0
 __all__ = ['tasks', 'rgb_to_lab', 'lab_to_rgb', 'normalize_lab', 'denormalize_lab', 'Grayscale', 'get_task', 'colorize_dls']
 
-# %% ../nbs/02_lab_space.ipynb #9d426b7a
+# %% ../nbs/02_lab_space.ipynb #19f9b437
 import torch
-from fastai.data.core import DataLoaders
-from fastai.torch_core import default_device
 from fasttransform import ItemTransform
 
-from .data import PhotoDL, load_split
-
-# %% ../nbs/02_lab_space.ipynb #5cb95fcd
+# %% ../nbs/02_lab_space.ipynb #d02872f4
 # sRGB primaries to CIE XYZ, D65 white, 2 degree observer (IEC 61966-2-1), digits as in scikit-image
 _xyz_from_rgb = torch.tensor([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64)
 _rgb_from_xyz = _xyz_from_rgb.inverse()
@@ -34,7 +30,7 @@ def _curve(x, start, curve, line):
     "`curve` above `start`, `line` below, with gradients that are finite everywhere"
     return torch.where(x > start, curve(x.clamp(min=start)), line(x))
 
-# %% ../nbs/02_lab_space.ipynb #d75b9226
+# %% ../nbs/02_lab_space.ipynb #60137c33
 def rgb_to_lab(
     rgb, # `(...,3,H,W)`, sRGB in [0,1], any device
 )->torch.Tensor: # `(...,3,H,W)`: L* in [0,100], a* in [-86,98], b* in [-108,94]; float32 (float64 if `rgb` is)
@@ -45,7 +41,7 @@ def rgb_to_lab(
     fx, fy, fz = [_curve(c, .008856, lambda t: t**(1/3), lambda t: 7.787*t + 16/116) for c in xyz]
     return torch.stack([116*fy - 16, 500*(fx - fy), 200*(fy - fz)], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #5fb511b8
+# %% ../nbs/02_lab_space.ipynb #39fdc01a
 def lab_to_rgb(
     lab, # `(...,3,H,W)` in CIE units
     clamp=True, # cut to [0,1]; unclamped values tell which colours no screen can show
@@ -58,7 +54,7 @@ def lab_to_rgb(
     rgb = torch.stack([_curve(v, .0031308, lambda t: 1.055*t**(1/2.4) - .055, lambda t: 12.92*t) for v in _times(xyz, _rgb_from_xyz)], dim=-3)
     return rgb.clamp(0, 1) if clamp else rgb
 
-# %% ../nbs/02_lab_space.ipynb #a8f9fcfa
+# %% ../nbs/02_lab_space.ipynb #5eea02f3
 def normalize_lab(
     lab, # `(...,3,H,W)` in CIE units
 )->tuple: # `lum` `(...,1,H,W)` and `ab` `(...,2,H,W)`, both in [-1,1]
@@ -73,7 +69,7 @@ def denormalize_lab(
     "The inverse of `normalize_lab`"
     return torch.cat([(lum.float() + 1)*50, ab.float()*110], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #5c67ce12
+# %% ../nbs/02_lab_space.ipynb #05216d45
 class Grayscale(ItemTransform):
     "The grayscale task: `(rgb,)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
@@ -85,7 +81,7 @@ class Grayscale(ItemTransform):
         "The answer that knows nothing: no colour"
         return lum.new_zeros(len(lum), 2, *lum.shape[-2:])
 
-# %% ../nbs/02_lab_space.ipynb #e24053c0
+# %% ../nbs/02_lab_space.ipynb #b17e7924
 tasks = {'grayscale': Grayscale} # a room that knows another task adds it here
 
 def get_task(
@@ -95,7 +91,7 @@ def get_task(
     if name not in tasks: raise ValueError(f'task={name!r}: choose from {", ".join(map(repr, tasks))}')
     return tasks[name]()
 
-# %% ../nbs/02_lab_space.ipynb #a48e63ae
+# %% ../nbs/02_lab_space.ipynb #659e85e4
 def colorize_dls(
     files, # paths or `PIL.Image`s, as from `photo_files` or `sample_photos`; or a folder
     size=256, # pixels a side of the training images
@@ -105,13 +101,19 @@ def colorize_dls(
     seed=42, # of the split, of order, crops and flips
     task='grayscale', # a key of `tasks`
     device=None, # default: the GPU if there is one
-)->DataLoaders: # `.train`, `.valid`, `.task`, and `.left_out`, a dict from each photo that cannot be used to the reason
+    zoom=1.125, # training photos are kept this much larger than `size`: the room for random crops
+    cache=None, # folder for the decoded photos; default: `cache_folder()`; `False`: keep them in memory
+): # fastai `DataLoaders`: `.train`, `.valid`, `.task`, and `.left_out`, a dict from each photo that cannot be used to the reason
     "Training and validation batches of `(input, target)` for a task"
+    from fastai.data.core import DataLoaders # here, because whoever only converts colours need not wait for fastai
+    from fastai.torch_core import default_device
+    from colorize_lib.data import PhotoDL, ToSize, load_split
     for nm, v, least in (('size', size, 16), ('bs', bs, 1)):
         if isinstance(v, bool) or not isinstance(v, int) or v < least: raise ValueError(f'{nm}={v!r}: needs to be a whole number, at least {least}')
+    if not 1 <= zoom <= 8: raise ValueError(f'zoom={zoom!r}: needs to be between 1 (no room for crops) and 8')
     task = get_task(task)
-    train, valid = load_split(files, size, n_train, n_valid, seed)
-    kwargs = dict(size=size, bs=bs, seed=seed, device=device or default_device(), after_batch=[task])
+    train, valid = load_split(files, size, n_train, n_valid, seed, zoom, cache)
+    kwargs = dict(size=size, bs=bs, seed=seed, device=device or default_device(), after_batch=[ToSize(size), task])
     dls = DataLoaders(PhotoDL(train, shuffle=True, **kwargs), PhotoDL(valid, **kwargs))
     dls.task, dls.left_out = task, train.left_out
     return dls

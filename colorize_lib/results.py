@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/results.html.md"""
 # %% auto #0
 __all__ = ['colorfulness', 'photo_metrics', 'colored', 'evaluate', 'comparison_table', 'loss_table', 'plot_losses', 'gallery']
 
-# %% ../nbs/07_results.ipynb #c4247346
+# %% ../nbs/07_results.ipynb #98117f2f
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastprogress.fastprogress import progress_bar
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from .pictures import show_grid
 from .training import loss_names
 
-# %% ../nbs/07_results.ipynb #34ed0221
+# %% ../nbs/07_results.ipynb #24bef458
 def colorfulness(
     rgb, # `(...,3,H,W)` in [0,1]
 )->torch.Tensor: # `(...)`: 0 for gray, about 30 for an ordinary photo, 100 for an extremely colourful one
@@ -25,7 +25,7 @@ def colorfulness(
     var, mean = [f(rg)**2 + f(yb)**2 for f in (lambda o: o.std(-1, correction=0), lambda o: o.mean(-1))]
     return var.sqrt() + .3*mean.sqrt()
 
-# %% ../nbs/07_results.ipynb #d5cde67c
+# %% ../nbs/07_results.ipynb #4c4ec3bc
 def photo_metrics(
     pred_rgb, # `(3,H,W)` in [0,1]
     true_rgb, # the same shape
@@ -38,7 +38,7 @@ def photo_metrics(
     ssim = structural_similarity(true, pred, channel_axis=0, data_range=1, win_size=win)
     return dict(psnr=float(psnr), ssim=float(ssim), colorfulness=colorfulness(pred_rgb).item(), colorfulness_true=colorfulness(true_rgb).item())
 
-# %% ../nbs/07_results.ipynb #db0911c9
+# %% ../nbs/07_results.ipynb #0c5e629e
 def colored(
     learn, # a Learner from `colorize_learner`
     dl=None, # a loader of the same task; default: the validation photos
@@ -65,7 +65,7 @@ def evaluate(
             rows.append(dict(name=next(names)) | photo_metrics(pred, truth) | dict(psnr_gray=base['psnr'], ssim_gray=base['ssim']))
     return pd.DataFrame(rows)
 
-# %% ../nbs/07_results.ipynb #7c6f058b
+# %% ../nbs/07_results.ipynb #f0bf4823
 def comparison_table(
     results, # dict from a method's name to its `evaluate`, all on the same photos
 )->pd.DataFrame: # a row a method, the gray baseline first, the truth last
@@ -82,7 +82,7 @@ def comparison_table(
     table.insert(1, 'over gray', table.psnr - any_.psnr_gray)
     return table.assign(n=int(finite.sum())).round({'psnr': 2, 'over gray': 2, 'ssim': 4, 'colorfulness': 1})
 
-# %% ../nbs/07_results.ipynb #fbb547e3
+# %% ../nbs/07_results.ipynb #4907cbd8
 def loss_table(
     learn, # a Learner that was trained with a `PatchGANTrainer`
 )->pd.DataFrame: # loss_D_fake loss_D_real loss_D loss_G_GAN loss_G_L1 loss_G, indexed by epoch from 1
@@ -90,7 +90,7 @@ def loss_table(
     if not learn.gan_losses: raise ValueError('no epoch was trained with a PatchGANTrainer yet: learn.fit(n, lr, cbs=PatchGANTrainer())')
     return pd.DataFrame(learn.gan_losses, columns=loss_names, index=pd.RangeIndex(1, len(learn.gan_losses) + 1, name='epoch'))
 
-# %% ../nbs/07_results.ipynb #76bbec3d
+# %% ../nbs/07_results.ipynb #0640fb64
 def plot_losses(
     learn, # a Learner that was trained with a `PatchGANTrainer`
 )->plt.Figure:
@@ -107,7 +107,7 @@ def plot_losses(
         ax.legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
-# %% ../nbs/07_results.ipynb #ab27af45
+# %% ../nbs/07_results.ipynb #deeba0ae
 def gallery(
     learn, # a Learner from `colorize_learner`
     dl=None, # default: the validation photos

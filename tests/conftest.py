@@ -2,11 +2,11 @@
 import os
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
-matplotlib.use('Agg')
+plt.switch_backend('Agg')
 
 from colorize_lib.lab import colorize_dls  # noqa: E402
 from colorize_lib.pictures import photo_files  # noqa: E402
@@ -37,13 +37,17 @@ def photo_folder(tmp_path):
 
 
 @pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch): monkeypatch.setenv('COLORIZE_CACHE', str(tmp_path_factory.getbasetemp()/'cache'))
+
+
+@pytest.fixture(autouse=True)
 def _repeatable(): torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
 def _close_figures():
     yield
-    matplotlib.pyplot.close('all')
+    plt.close('all')
 
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,8 @@ def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
     (photo_folder/'notes.jpg').write_text('text')
     main([str(photo_folder), '-o', str(tmp_path/'out'), '--size', '32'])
     out = capsys.readouterr().out
-    assert 'Metrics on held-out photos' in out and 'gray (no colour)' in out and 'loss_G_L1' in out and 'gallery.png' in out
-    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['gallery.png', 'left_out.csv', 'losses.csv', 'losses.png', 'metrics.csv']
+    assert 'Metrics on held-out photos' in out and 'gray (no colour)' in out and 'loss_G_L1' in out and 'gallery.png' in out and 'The default model on 6 real photos: ' in out
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['default_model.png', 'gallery.png', 'left_out.csv', 'losses.csv', 'losses.png', 'metrics.csv']
     assert pd.read_csv(tmp_path/'out'/'left_out.csv').values.tolist() == [[str(photo_folder/'notes.jpg'), 'not a picture']]
 
 

@@ -71,7 +71,7 @@ def test_metadata_has_one_home():
     assert meta['Summary'] == settings['description'] and meta['Author'] == settings['author']
     assert meta['Requires-Python'] == f">={settings['min_python']}" and meta['Version'] == importlib.import_module('colorize_lib').__version__
     runtime = {re.split('[<>=]', r)[0] for r in requires('colorize_lib') if 'extra' not in r}
-    assert runtime == {'torch', 'torchvision', 'fastai', 'fastcore', 'matplotlib', 'scikit-image', 'ipywidgets', 'safetensors'}
+    assert runtime == {'torch', 'torchvision', 'fastai', 'fastcore', 'filelock', 'matplotlib', 'numpy', 'pillow', 'scikit-image', 'ipywidgets', 'safetensors'}
     assert not re.search(r'(torch|fastai)[^ ]*==', settings['requirements'])
 
 
@@ -79,15 +79,18 @@ def test_everything_a_user_types_is_in_all():
     names = {}
     exec('from colorize_lib.all import *', names)
     for name in '''rgb_to_lab lab_to_rgb normalize_lab denormalize_lab photo_files sample_photos coco_sample colorize_dls Unet resnet_unet PatchGAN GANLoss L1
-                   colorize_learner PatchGANTrainer loss_table plot_losses photo_metrics evaluate comparison_table gallery paper resnet18'''.split(): assert name in names, name
+                   colorize_learner PatchGANTrainer loss_table plot_losses photo_metrics evaluate comparison_table gallery paper resnet18
+                   Colorizer save_weights Checkpoints LiteUnet compiled'''.split(): assert name in names, name
 
 
 def test_imports_go_only_downwards():
-    rooms = ['pictures', 'samples', 'data', 'lab', 'unet', 'patchgan', 'losses', 'training', 'results', 'demo']
+    rooms = ('pictures samples cache data lab unet lite_unet compile patchgan losses weights recolor colorizer training checkpoints distributed '
+             'results train model_card demo commands').split()
     for i, room in enumerate(rooms):
         used = set(re.findall(r'^from (?:colorize_lib)?\.(\w+)', (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8'), re.M))
         assert used <= set(rooms[:i]), (room, used)
-    assert used # of the last room: the pattern does find imports
+        if room == 'demo': assert 'training' in used # the pattern does find imports
+    assert {p.stem for p in (ROOT/'colorize_lib').glob('[a-z]*.py')} == {*rooms, 'all'}
 
 
 def test_readme_names_the_commands_that_exist():

@@ -1,0 +1,240 @@
+"""Every ratio of speed and memory against a plain reference loop, measured in one run: make bench [DATA=folder of photos]
+
+Writes a Markdown table, and with it benchmarks/RESULTS.md."""
+import os
+import shutil
+import sys
+import tempfile
+import time
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import torch
+from fastai.callback.core import Callback, CancelEpochException
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.measure import ROOT, device, interleaved, machine, matmul_flops, peak_of, seconds
+from benchmarks.networks import default, duel, make, make_learner, make_step
+from benchmarks.reference import plain_epoch, plain_loader
+from colorize_lib.lab import colorize_dls
+from colorize_lib.pictures import photo_files
+from colorize_lib.samples import carried_photos, paint_scene
+from colorize_lib.unet import pick_precision
+
+precisions = list(dict.fromkeys((pick_precision(device), 'fp32')))
+
+
+class Plan:
+    "What is measured, and how large"
+    cases = [(64, 16), (128, 8), (256, 4)] if device.type == 'cpu' else [(64, 128), (128, 64), (256, 32)] # pixels, batch
+    nets, n, photos = ['resnet_unet', 'Unet'], 5, 192 if device.type == 'cpu' else None
+    grow_size, grow_bs = (4, [64, 96, 128, 192]), (64, [2, 4, 8, 16, 32])
+    epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
+    painted, workers = 640, sorted({0, os.cpu_count()}) # pixels of painted photos; loader workers of the reference, which gets the better
+    matmul, compiling = 4096, [('resnet_unet', *cases[0]), ('Unet', *cases[0])]
+
+
+class Quick(Plan):
+    "Seconds: to see that everything runs; its numbers mean nothing"
+    cases, nets, n, photos, epoch, flops = [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
+    grow_size, grow_bs, matmul, compiling = (2, [32]), (32, [2]), 256, []
+    painted, workers = 160, [0]
+
+
+def say(text): print(text, file=sys.stderr, flush=True)
+
+
+def row(what, unit, reference, ours, note='', less_is_better=False):
+    ratio = (reference/ours if less_is_better else ours/reference) if reference and ours else None
+    return dict(what=what, unit=unit, reference=reference, ours=ours, ratio=ratio, note=note)
+
+
+def bench_step(plan, files, tmp):
+    "One G+D step of the same networks with the same weights"
+    for net in plan.nets:
+        for size, bs in plan.cases:
+            for p in precisions:
+                say(f'step: {net}, {size} px, batch {bs}, {p}')
+                ours, ref, _ = duel(net, size, bs, plan.n, p)
+                yield row(f'step, {net}, {size} px, batch {bs}, {p}', 'images/s', bs/ref, bs/ours)
+
+
+def our_dls(files, size, bs, cache):
+    "Ours on a folder, with a photo cache of its own: nothing is ready before, nothing is left behind"
+    return colorize_dls(files, size, bs, n_valid=1, device=device, cache=cache)
+
+
+def consume(dl):
+    for _ in dl: pass
+
+
+def bench_data(plan, files, tmp):
+    "Batches of (lum, ab) on the device, without any training"
+    for size, bs in plan.cases:
+        say(f'data: {size} px')
+        cache, made = tmp/f'data{size}', []
+        build = seconds(lambda: made.append(our_dls(files, size, bs, cache))) # noqa: B023
+        dls, n = made[0], len(files)//bs*bs
+        loaders = {f'reference, {w} workers': plain_loader(files, size, bs, w) for w in plan.workers}
+        seen = {nm: seconds(lambda: [(lum.to(device), ab.to(device)) for lum, ab in dl])/n for nm, dl in loaders.items()} # noqa: B023
+        best = min(seen, key=seen.get)
+        gathered = dls.train.new(after_batch=[])
+        found = interleaved(plan.n, ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
+        ours, alone = [found[k]/(len(dls.train)*bs) for k in ('ours', 'gathered')]
+        yield row(f'data, {size} px, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: bringing to size and Lab are work of the device')
+        yield row(f'data, {size} px, later epochs', 'photos/s', 1/seen[best], 1/ours, f'{best}')
+        yield row(f'data, {size} px, first epoch', 'photos/s', 1/seen[best], 1/(build/len(files) + ours), 'ours: building the cache, then one pass')
+
+
+class EpochClock(Callback):
+    "Seconds of the training half of each epoch; skips validation, which the reference has not"
+    order = 100
+    def __init__(self): self.seconds, self.photos = [], 0
+    def before_train(self): self.photos = 0; self.start = time.perf_counter()
+    def after_batch(self): self.photos += len(self.pred)
+    def after_train(self):
+        if device.type == 'cuda': torch.cuda.synchronize()
+        self.seconds.append(time.perf_counter() - self.start)
+    def before_validate(self): raise CancelEpochException()
+
+
+def bench_epoch(plan, files, tmp):
+    "A whole epoch on a folder of photos, from files to trained networks"
+    size, bs = plan.epoch
+    say(f'epoch: reference, {len(files)} photos, {size} px')
+    net, reference = plan.nets[0], {}
+    for w in plan.workers:
+        n, secs = plain_epoch(*make(net, size), plain_loader(files, size, bs, w), device)
+        reference[w] = n/secs
+    w = max(reference, key=reference.get)
+    for ours_net, what in ((net, 'the same networks'), (plan.nets[-1] if plan is Quick else default, "the library's default")):
+        say(f'epoch: {what} ({ours_net})')
+        start = time.perf_counter()
+        dls = our_dls(files, size, bs, tmp/f'epoch{ours_net}{what[:3]}')
+        ready = time.perf_counter() - start
+        (learn, gan), clock = make_learner(ours_net, dls), EpochClock()
+        with learn.no_bar(), learn.no_logging(): learn.fit(3, 1e-4, cbs=[gan, clock])
+        note = f'{ours_net}; reference: {net}, {w} workers'
+        yield row(f'epoch, {size} px, batch {bs}, {what}, first', 'photos/s', reference[w], clock.photos/(ready + clock.seconds[0]), note)
+        yield row(f'epoch, {size} px, batch {bs}, {what}, later', 'photos/s', reference[w], clock.photos/min(clock.seconds[1:]), note)
+
+
+def memory_row(what, net, size, bs):
+    (ref, start), (ours, ours_start) = [peak_of(side, net, size, bs) for side in ('reference', 'ours')]
+    return row(what, 'MB', ref, ours, f'of which before the first step {start:.0f} and {ours_start:.0f}', less_is_better=True)
+
+
+def bench_memory(plan, files, tmp):
+    "Peak memory of two steps, each side in a process of its own"
+    for net in plan.nets:
+        for size, bs in plan.cases:
+            say(f'memory: {net}, {size} px')
+            yield memory_row(f'memory, {net}, {size} px, batch {bs}', net, size, bs)
+
+
+def bench_growth(plan, files, tmp):
+    "How speed and memory grow with size, and with batch"
+    (bs, sizes), (size, batches) = plan.grow_size, plan.grow_bs
+    for size, bs, what in [(s, bs, 'size') for s in sizes] + [(size, b, 'batch') for b in batches]:
+        say(f'growth with {what}: {size} px, batch {bs}')
+        ours, ref, _ = duel(plan.nets[0], size, bs, max(2, plan.n//2))
+        yield row(f'growth with {what}, {size} px, batch {bs}', 'images/s', bs/ref, bs/ours)
+        if plan is not Quick: yield memory_row(f'growth with {what}, {size} px, batch {bs}', plan.nets[0], size, bs)
+
+
+def step_flops(net, size):
+    "FLOPs of one G+D step, an image"
+    step, bs = make_step(net, size), 2
+    with FlopCounterMode(display=False) as counter: step(*[torch.rand(bs, c, size, size, device=device) for c in (1, 2)])
+    return counter.get_total_flops()/bs
+
+
+def bench_peak(plan, files, tmp):
+    "The share of what this machine can do, by a matmul in the same precision, in the same minute"
+    size, bs = plan.flops
+    peaks = {p: matmul_flops({'bf16': torch.bfloat16, 'fp16': torch.float16}.get(p, torch.float32), plan.matmul) for p in dict.fromkeys((*precisions, 'fp32', 'bf16'))}
+    for p, (flops, n) in peaks.items(): yield row(f'matmul {n}, {p}', 'GFLOP/s', None, flops/1e9)
+    for net in plan.nets:
+        say(f'peak: {net}')
+        flops = step_flops(net, size)
+        ours, ref, _ = duel(net, size, bs, plan.n)
+        yield row(f'share of peak, {net}, {size} px, batch {bs}', '%', 100*flops*bs/ref/peaks['fp32'][0], 100*flops*bs/ours/peaks[precisions[0]][0],
+                  f'{flops/1e9:.1f} GFLOP an image; reference of fp32, ours of {precisions[0]}')
+
+
+def bench_compile(plan, files, tmp):
+    "torch.compile of the generator: off (reference) and on (ours); forward and backward"
+    from colorize_lib.compile import compiled
+    for net, size, bs in plan.compiling:
+        say(f'compile: {net}, {size} px')
+        x = torch.rand(bs, 1, size, size, device=device).to(memory_format=torch.channels_last)
+        def run(G, x=x):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precisions[0] != 'fp32'): y = G(x)
+            y.float().abs().mean().backward()
+        off, on = [make(net, size)[0].to(memory_format=torch.channels_last) for _ in range(2)]
+        took = seconds(lambda: run(compiled(on))) # noqa: B023
+        found = interleaved(plan.n, off=lambda: run(off), on=lambda: run(on)) # noqa: B023
+        failed = getattr(on, '_compiled_call_impl', None) is None
+        yield row(f'torch.compile off and on, {net}, {size} px, batch {bs}', 'images/s', bs/found['off'], None if failed else bs/found['on'],
+                  'failed, went on without' if failed else f'compiled in {took:.0f} s')
+
+
+parts = dict(step=bench_step, data=bench_data, epoch=bench_epoch, memory=bench_memory, growth=bench_growth, peak=bench_peak, compile=bench_compile)
+
+
+def quietly(rows):
+    "What the library prints meanwhile (progress bars) is no result: to stderr"
+    while True:
+        with redirect_stdout(sys.stderr): r = next(rows, None)
+        if r is None: return
+        yield r
+
+def number(x): return '' if x is None else f'{x:,.0f}' if x >= 100 else f'{x:.3g}'
+
+def table(rows):
+    lines = ['| what | unit | reference | ours | ratio | |', '|---|---|---:|---:|---:|---|']
+    ratio = lambda o: '' if o is None else f'**{o:.2f}**'
+    return '\n'.join(lines + [f"| {r['what']} | {r['unit']} | {number(r['reference'])} | {number(r['ours'])} | {ratio(r['ratio'])} | {r['note']} |" for r in rows])
+
+
+def painted_folder(folder, n, size):
+    "JPEG photos by code: the photos that packages carry, and painted scenes"
+    for i in range(n): paint_scene(i, size).save(folder/f'scene{i:04d}.jpg', quality=90)
+    for p in carried_photos(): shutil.copy(p, folder)
+
+
+def report(rows, files, seconds_all):
+    about = '\n'.join(f'- {k}: `{v}`' for k, v in machine())
+    return (f'# Results of `make bench`\n\nA ratio above 1 is in our favour; for memory as well. Reference and ours alternate in one run.\n\n{about}\n'
+            f'- {files}, {seconds_all/60:.0f} minutes in all\n\n{table(rows)}\n')
+
+
+def main(argv=None):
+    parser = ArgumentParser('bench', description=__doc__.splitlines()[0], formatter_class=ArgumentDefaultsHelpFormatter)
+    parser.add_argument('photos', nargs='?', help='folder of photos; without it, painted ones')
+    parser.add_argument('--quick', action='store_true', help='seconds, with tiny networks: only to see that it runs')
+    parser.add_argument('--only', default=','.join(parts), help='parts to measure')
+    parser.add_argument('--n-photos', type=int, help='at most so many photos for data and epoch')
+    parser.add_argument('-o', '--out', default=str(ROOT/'benchmarks'/'RESULTS.md'), help='the file to write')
+    args = parser.parse_args(argv)
+    if unknown := [o for o in args.only.split(',') if o not in parts]: parser.error(f"--only {','.join(unknown)}: choose from {', '.join(parts)}")
+    plan, start, rows = Quick if args.quick else Plan, time.perf_counter(), []
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        (tmp/'photos').mkdir()
+        n = args.n_photos or plan.photos
+        if not args.photos: painted_folder(tmp/'photos', n or 1000, plan.painted)
+        try: files = photo_files(args.photos or tmp/'photos')[:n]
+        except (OSError, ValueError) as e: sys.exit(f'bench: {e}')
+        for name in args.only.split(','):
+            for r in quietly(parts[name](plan, files, tmp)):
+                rows.append(r)
+                say('  ' + '  '.join(f'{k} {number(r[k])}' for k in ('reference', 'ours', 'ratio')) + f" {r['unit']} {r['note']}")
+    what = 'photos of a folder' if args.photos else f'painted photos of {plan.painted} pixels'
+    text = report(rows, f"{len(files)} {what}", time.perf_counter() - start)
+    Path(args.out).write_text(text, encoding='utf-8')
+    print(text)
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,89 @@
+"""Train in child processes and kill them at random moments: `python killed.py FOLDER N_KILLS` prints what happened as JSON.
+
+Children are forked from a process that has everything imported, so that a life costs a tenth of a second and not ten.
+"""
+import json
+import os
+import random
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+
+os.environ['OMP_NUM_THREADS'] = '1'
+warnings.filterwarnings('ignore')
+import torch  # noqa: E402
+
+from colorize_lib.checkpoints import Checkpoints  # noqa: E402
+from colorize_lib.lab import colorize_dls  # noqa: E402
+from colorize_lib.patchgan import PatchGAN  # noqa: E402
+from colorize_lib.samples import paint_scene  # noqa: E402
+from colorize_lib.training import Recipe, colorize_learner, fit_recipe  # noqa: E402
+from colorize_lib.unet import Unet  # noqa: E402
+
+
+class Forgetful(torch.nn.Module):
+    "With dropout, so that the state of random numbers matters"
+    def __init__(self):
+        super().__init__()
+        self.net, self.drop = Unet(nf=8, n_down=2), torch.nn.Dropout(.1)
+    def forward(self, x): return self.drop(self.net(x))
+
+
+def train(folder, scenes):
+    torch.manual_seed(0)
+    learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, device=torch.device('cpu')), Forgetful())
+    with learn.no_bar(), learn.no_logging():
+        gan = fit_recipe(learn, Recipe(size=32, bs=8, epochs_l1=3, epochs_gan=4), PatchGAN(nf=8, n_down=2), cbs=Checkpoints(folder, resume=True, minutes=0))
+    torch.save(dict(generator=learn.model.state_dict(), discriminator=gan.discriminator.state_dict(), opt=learn.opt.state_dict(), opt_D=gan.opt.state_dict(),
+                    losses=learn.recorder.losses, values=[list(v) for v in learn.recorder.values], gan_losses=learn.gan_losses), f'{folder}/result.pt')
+
+
+def child(folder, scenes):
+    if (pid := os.fork()): return pid
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        train(folder, scenes)
+        code = 0
+    finally: os._exit(code)
+
+
+def equal(a, b):
+    if isinstance(a, torch.Tensor): return torch.equal(a, torch.as_tensor(b))
+    if isinstance(a, dict): return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)): return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b))
+    return a == b or float(a) == float(b)
+
+
+def main(root, n_kills, seed=0):
+    scenes, rng = [paint_scene(i, 40) for i in range(60)], random.Random(seed)
+    start = time.monotonic()
+    _, status = os.waitpid(child(f'{root}/calm', scenes), 0)
+    assert status == 0, 'the undisturbed run failed'
+    life = time.monotonic() - start
+    calm = torch.load(f'{root}/calm/result.pt', weights_only=False)
+    kills = torn = runs = 0
+    while kills < n_kills or not runs:
+        folder = Path(f'{root}/rough{runs}')
+        while not (folder/'result.pt').exists():
+            pid, end = child(folder, scenes), time.monotonic() + rng.uniform(.1, .4)*life
+            if kills >= n_kills: end = float('inf')
+            def writing(folder=folder): return bool(list(folder.glob('.fit*.part')))
+            wait_for = writing if rng.random() < .5 else lambda: True # half of the kills fall into the writing of a checkpoint
+            while not (done := os.waitpid(pid, os.WNOHANG))[0] and not (time.monotonic() > end and wait_for()): time.sleep(.0003)
+            if done[0]:
+                assert done[1] == 0, f'a resumed run failed in {folder}'
+                continue
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            kills, torn = kills + 1, torn + writing()
+        rough = torch.load(folder/'result.pt', weights_only=False)
+        differ = [k for k in calm if not equal(calm[k], rough[k])]
+        assert not differ, f'{folder} differs in {differ}'
+        runs += 1
+    print(json.dumps(dict(kills=kills, while_writing=torn, runs=runs, seconds=round(time.monotonic() - start))))
+
+
+if __name__ == '__main__': main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,276 @@
+"The command `colorize`: no photo is lost, nothing is done twice, every failure has a name and an exit code."
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from colorize_lib.colorizer import Colorizer
+from colorize_lib.commands import main
+from colorize_lib.samples import paint_scene
+from colorize_lib.unet import Unet
+from colorize_lib.weights import save_weights
+
+COMMAND = sys.executable, '-c', 'import sys; from colorize_lib.commands import main; sys.exit(main())' # as the installed script
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    config = dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=32)
+    return str(save_weights(Unet(nf=4, n_down=2), tmp_path_factory.mktemp('weights')/'tiny.safetensors', config))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for i, name in enumerate(('a.jpg', 'b.png', 'sub/c.png', 'sub/deep/d.tif')):
+        (tmp_path/'in'/name).parent.mkdir(parents=True, exist_ok=True)
+        paint_scene(i, 40).convert('L').save(tmp_path/'in'/name)
+    return tmp_path/'in'
+
+
+@pytest.fixture
+def colorize(model, capsys):
+    "Runs the command: `(exit code, standard output, standard error)`"
+    def run(*argv):
+        try: code = main([*map(str, argv), '--model', model])
+        except SystemExit as e: code = e.code
+        return code, *capsys.readouterr()
+    return run
+
+
+def files(folder): return sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file())
+
+
+def test_one_photo(colorize, photos):
+    before = (photos/'a.jpg').read_bytes()
+    code, out, err = colorize(photos/'a.jpg')
+    assert (code, out) == (0, '') and '1 coloured' in err and files(photos).count('a_color.jpg') == 1
+    assert Image.open(photos/'a_color.jpg').mode == 'RGB' and (photos/'a.jpg').read_bytes() == before
+
+
+def test_folders_keep_their_structure(colorize, photos, tmp_path):
+    assert colorize(photos, '-r', '-o', tmp_path/'out', '--suffix', '')[0] == 0
+    assert files(tmp_path/'out') == files(photos) == ['a.jpg', 'b.png', 'sub/c.png', 'sub/deep/d.tif']
+    assert colorize(photos, '-o', tmp_path/'flat')[0] == 0
+    assert files(tmp_path/'flat') == ['a_color.jpg', 'b_color.png']
+
+
+def test_patterns_that_the_shell_left(colorize, photos, tmp_path):
+    assert colorize(photos/'*.png', '-o', tmp_path/'1')[0] == 0 and files(tmp_path/'1') == ['b_color.png']
+    assert colorize(photos/'**'/'*.png', '-o', tmp_path/'2')[0] == 0 and files(tmp_path/'2') == ['b_color.png', 'c_color.png']
+    code, _, err = colorize(photos/'*.webp')
+    assert code == 1 and '*.webp: nothing has a name like this' in err
+    paint_scene(0, 32).save(photos/'[x].png')
+    assert colorize(photos/'[x].png', '-o', tmp_path/'3')[0] == 0 and files(tmp_path/'3') == ['[x]_color.png'] # a name, not a pattern
+
+
+def test_what_is_done_is_skipped_and_results_are_not_coloured_again(colorize, photos):
+    assert '4 coloured' in colorize(photos, '-r')[2]
+    stamps = {f: (photos/f).stat().st_mtime_ns for f in files(photos)}
+    (photos/'b_color.png').unlink()
+    code, _, err = colorize(photos, '-r')
+    assert code == 0 and '1 coloured, 3 skipped' in err and files(photos) == sorted(stamps)
+    assert {f: (photos/f).stat().st_mtime_ns for f in files(photos) if f != 'b_color.png'} == {f: t for f, t in stamps.items() if f != 'b_color.png'}
+    assert '4 coloured' in colorize(photos, '-r', '--force')[2] and files(photos) == sorted(stamps)
+    assert '0 coloured, 8 skipped' in colorize(*[photos/f for f in files(photos)])[2] # as a shell expands *: four photos, four results
+
+
+def test_results_of_other_runs_are_no_photos(colorize, photos):
+    assert '4 coloured' in colorize(photos, '-r', '--compare')[2]
+    n = files(photos)
+    assert '0 coloured, 4 skipped' in colorize(photos, '-r')[2] and files(photos) == n
+    assert '4 coloured' in colorize(photos, '-r', '-o', photos.parent/'elsewhere')[2]
+
+
+def test_a_named_photo_never_vanishes_from_the_report(colorize, photos):
+    (photos/'b_color.png').write_bytes((photos/'b.png').read_bytes())
+    code, out, _ = colorize(photos/'b.png', photos/'b_color.png', '--json')
+    report = json.loads(out)
+    assert {Path(o['photo']).name for o in report['photos']} == {'b.png', 'b_color.png'} and code == 0
+    assert [o['reason'] for o in report['photos'] if o['photo'].endswith('b_color.png')] == [f'taken for the result of {photos/"b.png"}']
+
+
+@pytest.mark.parametrize('stream', ['stderr', 'stdout'])
+def test_full_or_closed_streams_stop_no_work(photos, model, stream):
+    "/dev/full takes nothing; standard error is expendable, a report is not"
+    if not Path('/dev/full').exists(): pytest.skip('needs /dev/full')
+    code = 'import sys; from colorize_lib.commands import main; sys.exit(main())'
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run([sys.executable, '-c', code, str(photos), '-r', '--json', '--model', model], text=True,
+                              **(dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE) | {stream: full}))
+    assert len([f for f in files(photos) if '_color' in f]) == 4 and 'Traceback' not in (done.stderr or '')
+    if stream == 'stderr': assert done.returncode == 0 and json.loads(done.stdout)['done'] == 4
+    else: assert done.returncode == 1 and 'the report cannot be written' in done.stderr
+
+
+def test_odd_names(colorize, photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    (photos/'~backup.png').write_bytes((photos/'b.png').read_bytes())
+    assert colorize('~backup.png')[0] == 0 and (photos/'~backup_color.png').exists()
+    code, _, err = colorize('', 'b.png')
+    assert code == 1 and "'': an empty name" in err and '1 coloured, 1 failed' in err
+    (photos/'two\nlines.png').write_bytes((photos/'b.png').read_bytes())
+    assert all(line.startswith('colorize: ') for line in colorize('two\nlines.png')[2].splitlines())
+    assert colorize('b.png', '-o', '')[0] == 2
+
+
+def test_skipping_needs_no_network(colorize, photos, monkeypatch):
+    colorize(photos)
+    monkeypatch.setattr(Colorizer, 'load', None)
+    assert colorize(photos)[0] == 0
+
+
+def test_an_input_is_never_overwritten(colorize, photos, tmp_path):
+    before = {f: (photos/f).read_bytes() for f in files(photos)}
+    os.symlink(photos, tmp_path/'link')
+    os.symlink(photos/'a.jpg', tmp_path/'also a_color.jpg')
+    paint_scene(9, 30).save(tmp_path/'also a.jpg')
+    here = os.getcwd()
+    os.chdir(photos/'sub')
+    try:
+        for argv in (['a.jpg', '--suffix', ''], ['a.jpg', '-o', tmp_path/'link', '--suffix', ''], ['sub/../a.jpg', '-o', '..', '--suffix', ''], [tmp_path/'link'/'a.jpg', '-o', photos, '--suffix', '']):
+            code, _, err = colorize(photos/argv[0], *argv[1:], '--force')
+            assert code == 1 and 'would overwrite' in err, argv
+    finally: os.chdir(here)
+    code, _, err = colorize(tmp_path/'also a.jpg', photos/'a.jpg', '--force')
+    assert code == 1 and 'would overwrite another input' in err
+    assert before.items() <= {f: (photos/f).read_bytes() for f in files(photos)}.items()
+    paint_scene(5, 30).save(photos/'a_color.jpg')
+    mine = (photos/'a_color.jpg').read_bytes()
+    code, _, err = colorize(photos/'a.jpg', photos/'a_color.jpg', '--force')
+    assert code == 1 and 'would overwrite another input' in err and (photos/'a_color.jpg').read_bytes() == mine
+
+
+def test_two_inputs_of_one_result(colorize, photos, tmp_path):
+    paint_scene(7, 40).save(photos/'a.png')
+    code, _, err = colorize(photos/'a.jpg', photos/'a.png', '--format', 'png')
+    assert code == 1 and 'a.png: ' in err and 'a.jpg has a result of the same name' in err and '1 coloured, 1 failed' in err
+    (tmp_path/'other').mkdir()
+    paint_scene(8, 40).save(tmp_path/'other'/'b.png')
+    assert 'has a result of the same name' in colorize(photos/'b.png', tmp_path/'other'/'b.png', '-o', tmp_path/'out')[2]
+    assert '1 coloured' in colorize(photos/'sub'/'c.png', photos/'sub'/'..'/'sub'/'c.png', '-o', tmp_path/'out')[2] # the same photo twice
+
+
+def test_bad_files_do_not_stop_the_others(colorize, photos):
+    (photos/'empty.png').write_bytes(b'')
+    (photos/'text.jpg').write_text('no')
+    (photos/'half.jpg').write_bytes((photos/'a.jpg').read_bytes()[:-100])
+    code, out, err = colorize(photos, photos/'gone.png', '--json')
+    assert code == 1 and '2 coloured, 4 failed' in err
+    for name, why in (('empty.png', 'not a picture'), ('text.jpg', 'not a picture'), ('half.jpg', 'truncated'), ('gone.png', 'no such file')):
+        assert [line for line in err.splitlines() if f'{name}: ' in line and why in line], name
+    report = json.loads(out)
+    assert (report['done'], report['failed'], report['skipped'], report['exit_code']) == (2, 4, 0, 1)
+    assert {Path(p['photo']).name: p['status'] for p in report['photos']}['half.jpg'] == 'failed'
+    assert not [f for f in files(photos) if 'empty_' in f or 'half_' in f or 'part' in f]
+    code, _, err = colorize(photos/'sub'/'deep', photos.parent)
+    assert code == 1 and 'no photos among its' in err and '1 coloured' in err
+
+
+def test_options(colorize, photos, tmp_path):
+    assert colorize(photos/'b.png', '-o', tmp_path/'o', '--format', 'jpg', '--compare', '--saturation', '0', '--size', '24', '--device', 'cpu', '--suffix=-x')[0] == 0
+    assert files(tmp_path/'o') == ['b-x.jpg', 'b-x_compare.jpg']
+    assert Image.open(tmp_path/'o'/'b-x.jpg').format == 'JPEG' and Image.open(tmp_path/'o'/'b-x_compare.jpg').size == (88, 40)
+    paint_scene(1, 40).save(photos/'g.gif')
+    assert colorize(photos/'g.gif')[0] == 0 and (photos/'g_color.png').exists()
+    assert '1 coloured' in colorize(photos/'a.jpg')[2] and '1 coloured' in colorize(photos/'a.jpg', '--compare')[2] and (photos/'a_color_compare.jpg').exists()
+    assert '1 skipped' in colorize(photos/'a.jpg', '--compare')[2]
+
+
+@pytest.mark.parametrize('argv', [[], ['a.jpg', '--size', '8'], ['a.jpg', '--size', 'x'], ['a.jpg', '--saturation', '-1'], ['a.jpg', '--saturation', 'inf'], ['a.jpg', '--format', 'gif'],
+                                  ['a.jpg', '--device', 'toaster'], ['a.jpg', '--suffix', 'x/y'], ['a.jpg', '--nonsense'], ['a.jpg', '-o', __file__]])
+def test_wrong_usage(colorize, argv): assert colorize(*argv)[0] == 2
+
+
+def test_a_model_that_is_not_there(photos, capsys):
+    assert main([str(photos/'a.jpg'), '--model', 'sepia']) == 1
+    assert 'sepia: no model of this name' in capsys.readouterr().err
+    (photos/'m.pth').write_bytes(b'\x80\x04.')
+    assert main([str(photos/'a.jpg'), '--model', str(photos/'m.pth')]) == 1 and 'm.pth: this is a pickle' in capsys.readouterr().err
+
+
+def test_out_of_memory_is_told_in_a_line(colorize, photos, monkeypatch):
+    import warnings
+    real = Colorizer.__call__
+    def tight(self, item, **kwargs): warnings.warn('out of memory: coloured at 32 pixels instead of 64', stacklevel=2); return real(self, item, **kwargs)
+    monkeypatch.setattr(Colorizer, '__call__', tight)
+    assert 'colorize: out of memory: coloured at 32 pixels instead of 64\n' in colorize(photos/'a.jpg')[2]
+
+
+@pytest.mark.skipif(os.name == 'nt' or os.geteuid() == 0, reason='root may write everywhere')
+def test_unwritable_folder(colorize, photos):
+    photos.chmod(0o555)
+    try: code, _, err = colorize(photos/'a.jpg')
+    finally: photos.chmod(0o755)
+    assert code == 1 and 'no permission to write' in err
+
+
+def test_folders_that_cannot_be_made_or_written_to(colorize, photos, monkeypatch):
+    code, _, err = colorize(photos/'a.jpg', '-o', photos/'b.png'/'out')
+    assert code == 1 and 'cannot be made' in err and len(err.splitlines()) == 2
+    monkeypatch.setattr(os, 'access', lambda *args: False)
+    code, _, err = colorize(photos/'a.jpg', '-o', photos/'out')
+    assert code == 1 and 'no permission to write' in err
+
+
+def test_a_full_disk_stops_the_run(colorize, photos, monkeypatch):
+    def full(*args): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr('os.fsync', full)
+    code, out, err = colorize(photos, '-r', '--json')
+    assert code == 1 and err.count('No space left on device') == 1 and '1 failed, 3 not reached' in err
+    assert json.loads(out)['todo'] == 3 and files(photos) == ['a.jpg', 'b.png', 'sub/c.png', 'sub/deep/d.tif']
+
+
+def _limit_file_size(): resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)) # a file can grow to 2,000 bytes
+
+
+def test_a_file_that_cannot_grow(model, tmp_path):
+    paint_scene(0, 200).save(tmp_path/'a.png')
+    got = subprocess.run([*COMMAND, tmp_path/'a.png', '--model', model], capture_output=True, text=True, preexec_fn=_limit_file_size)
+    assert got.returncode == 1 and 'cannot be written' in got.stderr and 'Traceback' not in got.stderr and files(tmp_path) == ['a.png']
+
+
+def test_ctrl_c_leaves_no_half_file(colorize, photos, monkeypatch):
+    real, n = Image.Image.save, []
+    def save(self, path, *args, **kwargs):
+        Path(path).write_bytes(b'half')
+        n.append(path)
+        if len(n) == 3: raise KeyboardInterrupt
+        return real(self, path, *args, **kwargs)
+    monkeypatch.setattr(Image.Image, 'save', save)
+    code, _, err = colorize(photos, '-r')
+    assert code == 130 and 'run the same command again' in err and '2 coloured, 2 not reached' in err
+    assert len(files(photos)) == 6
+    assert '2 coloured, 2 skipped' in colorize(photos, '-r')[2]
+
+
+def test_a_signal_in_a_real_process(model, tmp_path):
+    for i in range(60): paint_scene(i, 256).save(tmp_path/f'{i:02d}.png')
+    process = subprocess.Popen([*COMMAND, str(tmp_path), '--model', model], stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if '[2/60]' in line: break
+    process.send_signal(signal.SIGINT)
+    err = process.stderr.read()
+    assert process.wait(30) == 130 and 'Traceback' not in err and 'not reached' in err
+    assert not [p for p in tmp_path.iterdir() if 'part' in p.name]
+    for p in tmp_path.glob('*_color.png'): Image.open(p).load()
+
+
+def test_help_answers_at_once():
+    best = 9
+    for _ in range(3):
+        start = time.perf_counter()
+        out = subprocess.run([*COMMAND, '--help'], capture_output=True, text=True, check=True).stdout
+        best = min(best, time.perf_counter() - start)
+    assert '--saturation' in out and best < .5
+    code = 'import sys, colorize_lib.commands; print({"torch", "numpy", "PIL"} & set(sys.modules))'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == 'set()'
