@@ -8,26 +8,23 @@ import random
 import signal
 import sys
 import time
-import warnings
 from pathlib import Path
 
-os.environ['OMP_NUM_THREADS'] = '1'
-warnings.filterwarnings('ignore')
-import torch  # noqa: E402
+import torch
 
-from colorize_lib.checkpoints import Checkpoints  # noqa: E402
-from colorize_lib.lab import colorize_dls  # noqa: E402
-from colorize_lib.patchgan import PatchGAN  # noqa: E402
-from colorize_lib.samples import paint_scene  # noqa: E402
-from colorize_lib.training import Recipe, colorize_learner, fit_recipe  # noqa: E402
-from colorize_lib.unet import Unet  # noqa: E402
+from colorize_lib.checkpoints import Checkpoints
+from colorize_lib.lab import colorize_dls
+from colorize_lib.patchgan import PatchGAN
+from colorize_lib.samples import paint_scene
+from colorize_lib.training import Recipe, colorize_learner, fit_recipe
+from colorize_lib.unet import Unet
 
 
 class Forgetful(torch.nn.Module):
     "With dropout, so that the state of random numbers matters"
-    def __init__(self):
+    def __init__(self, nf=8):
         super().__init__()
-        self.net, self.drop = Unet(nf=8, n_down=2), torch.nn.Dropout(.1)
+        self.net, self.drop = Unet(nf=nf, n_down=2), torch.nn.Dropout(.1)
     def forward(self, x): return self.drop(self.net(x))
 
 

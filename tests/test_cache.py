@@ -63,9 +63,7 @@ def test_killed_while_building_leaves_no_half_cache(photo_folder, tmp_path, monk
         m.setattr('colorize_lib.cache.json.dump', stop)
         with pytest.raises(KeyboardInterrupt): load_split(photo_folder, 32, cache=tmp_path/'c')
     assert not [p for p in (tmp_path/'c').iterdir() if p.is_dir()]
-    half = tmp_path/'c'/'left'
-    half.mkdir()
-    load_split(photo_folder, 32, cache=tmp_path/'c')
+    assert len(load_split(photo_folder, 32, cache=tmp_path/'c')[0]) == 5 # nothing stands in the way of the next try
 
 
 def test_two_processes_build_one_cache(photo_folder, tmp_path):
@@ -107,10 +105,9 @@ def test_where_it_is(monkeypatch, tmp_path):
 def test_big_jpegs_are_decoded_small(tmp_path, monkeypatch):
     Image.effect_noise((2400, 1800), 60).convert('RGB').save(tmp_path/'big.jpg')
     asked = []
-    draft = Image.Image.draft
     monkeypatch.setattr('PIL.JpegImagePlugin.JpegImageFile.draft', lambda self, mode, size: asked.append(size))
     Photos.load([tmp_path/'big.jpg'], 64)
-    assert asked and max(asked[0]) < 600 and draft
+    assert asked and max(asked[0]) < 600
 
 
 def test_missing_file_among_many(photo_folder, tmp_path):

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 
 import pytest
@@ -19,6 +18,7 @@ from colorize_lib.patchgan import PatchGAN
 from colorize_lib.training import PatchGANTrainer, TrainingError, colorize_learner
 from colorize_lib.unet import Unet
 from conftest import ROOT
+from killed import Forgetful
 
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
@@ -55,20 +55,12 @@ class Crash(Callback):
     def after_batch(self): self.look('after')
 
 
-class Forgetful(torch.nn.Module):
-    "With dropout, so that the state of random numbers matters"
-    def __init__(self):
-        super().__init__()
-        self.net, self.drop = Unet(nf=4, n_down=2), torch.nn.Dropout(.1)
-    def forward(self, x): return self.drop(self.net(x))
-
-
 @pytest.mark.parametrize('when', [('after', 'training', 2), ('after', 'training', 4), ('before', 'training', 4), ('after', 'validating', 8), ('before', 'training', 0)])
 def test_a_crash_loses_nothing(scenes, tmp_path, when):
     "Also at the border of two epochs, where a checkpoint was written and no batch has begun: 4 batches an epoch"
     def go(folder, *cbs):
         torch.manual_seed(0)
-        learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, device=torch.device('cpu')), Forgetful())
+        learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, device=torch.device('cpu')), Forgetful(nf=4))
         return fit(learn, folder, minutes=0, one_cycle=True, cbs=cbs)
     calm = go(tmp_path/'calm')
     with pytest.raises(SystemError): go(tmp_path/'rough', Crash(*when))
@@ -249,4 +241,3 @@ def test_written_every_so_often(learner, tmp_path, monkeypatch):
     monkeypatch.setattr('colorize_lib.checkpoints.write_checkpoint', lambda folder, name, state: names.append(name) or folder/name)
     fit(learner(), tmp_path, epochs=1, minutes=1)
     assert [n[-6:] for n in names] == ['000002', '000000'] # 4 batches: after 90 s, and at the end of the epoch
-    assert time.monotonic() > 0
