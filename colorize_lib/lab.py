@@ -71,17 +71,15 @@ def denormalize_lab(
     "The inverse of `normalize_lab`"
     return torch.cat([(lum.float() + 1)*50, ab.float()*110], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #b11ad673
+# %% ../nbs/02_lab_space.ipynb #c186bdb3
 class Grayscale(ItemTransform):
     "The grayscale task: `(rgb, ...)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
+    baselines = {'gray': ('gray (no colour)', lambda lum, ab: torch.zeros_like(ab))} # answers that know nothing: label, function of (input, target)
     def encodes(self, batch): return normalize_lab(rgb_to_lab(batch[0]/255))
     def decodes(self, batch):
         lum, ab = batch
         return lab_to_rgb(denormalize_lab(lum, torch.zeros_like(ab))), lab_to_rgb(denormalize_lab(lum, ab))
-    def baseline(self, lum):
-        "The answer that knows nothing: no colour"
-        return lum.new_zeros(len(lum), 2, *lum.shape[-2:])
 
 # %% ../nbs/02_lab_space.ipynb #998f6cb5
 # by name: a class, or where it is written; a later room is opened only when its task is asked for
