@@ -39,7 +39,7 @@ def checks(
         return f
     return note
 
-# %% ../nbs/15_verdicts.ipynb #7148cfea
+# %% ../nbs/15_verdicts.ipynb #ad7df8fa
 def _line(e):
     "The innermost line that belongs neither to this library nor to an installed one"
     theirs = str(Path(colorize_lib.__file__).parent), 'site-packages', 'dist-packages'
@@ -56,7 +56,7 @@ def run(
     need(callable(f), f'expected a function or a class, this is {type(f).__name__}: give it by its name, without calling it')
     try: return f(*map(_copy, args), **kwargs)
     except Hint: raise
-    except Exception as e: raise Hint(f'it raised {type(e).__name__}: {e}{_line(e)}') from e
+    except (Exception, SystemExit) as e: raise Hint(f'it raised {type(e).__name__}: {e}{_line(e)}') from e
 
 def call(f, *args, **kwargs):
     "`run` something that has to return something"
@@ -64,7 +64,7 @@ def call(f, *args, **kwargs):
     need(out is not None, 'it returned nothing: is there a return?')
     return out
 
-# %% ../nbs/15_verdicts.ipynb #e0433ad6
+# %% ../nbs/15_verdicts.ipynb #073fcf08
 def same(
     answer, # tensor, array or picture
     truth, # tensor
@@ -86,7 +86,7 @@ def number(
     hint, # what to think about
 ):
     "Is it the same number, to a tolerance?"
-    try: x = float(answer)
+    try: x = float(answer.detach() if isinstance(answer, torch.Tensor) else answer)
     except (TypeError, ValueError) as e: raise Hint(f'expected a number, this is {type(answer).__name__}') from e
     need(isfinite(x), f'expected a number, this is {x}')
     need(abs(x - truth) <= tol, hint)
