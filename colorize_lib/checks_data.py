@@ -66,7 +66,7 @@ def _usable(usable):
         need(set(out[1]) == set(reasons), 'the keys of the dict are not the paths of the four bad files')
         need(out[1] == reasons, "the reasons are not those that PhotoError gives: look at its attributes")
 
-# %% ../nbs/15_checks_data.ipynb #2850fb01
+# %% ../nbs/15_checks_data.ipynb #608ab8db
 @checks('00_samples.1', 'how many sample photos are real')
 def _real(answer): number(answer, len(carried_photos()), 0, 'ask sample_photos for two numbers of scenes: what stays?')
 
@@ -86,7 +86,7 @@ def _sunset(sunset):
 def _hidden(picture):
     need(isinstance(picture, Image.Image) and picture.mode == 'RGB' and min(picture.size) >= 32, 'expected an RGB PIL.Image of at least 32 pixels')
     lum, ab = rgb_to_lab(_chw(picture)).split([1, 2])
-    need(lum.std() < .5, f'the gray version still shows something: L* varies by {lum.std():.1f}, less than 0.5 is wanted')
+    need(lum.std() < .5, f'its lightness still shows something: L* varies by {lum.std():.1f}, less than 0.5 is wanted')
     need(ab.flatten(1).std(1).norm() > 15, 'in colour there is little to see: make the object and its surroundings differ more in a* or b*')
 
 # %% ../nbs/15_checks_data.ipynb #94a681f0
