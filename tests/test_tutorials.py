@@ -37,8 +37,9 @@ def bare_python(folder):
 
 
 def environment(tmp_path, **more):
-    keep = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'COLORIZE_SMALL', 'COLORIZE_PHOTOS')}
-    return keep | dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', COLORIZE_CACHE=str(tmp_path/'cache'), IPYTHONDIR=str(tmp_path/'ipython'), PIP_NO_INDEX='1', PIP_NO_CACHE_DIR='1') | more
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHONPATH', 'COLORIZE_', 'PIP_'))}
+    pip = dict(PIP_NO_INDEX='1', PIP_NO_CACHE_DIR='1', PIP_CONFIG_FILE=os.devnull) # nothing of this machine's own settings
+    return keep | pip | dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', COLORIZE_CACHE=str(tmp_path/'cache'), IPYTHONDIR=str(tmp_path/'ipython')) | more
 
 
 @pytest.fixture(scope='module')
