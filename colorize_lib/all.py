@@ -7,6 +7,7 @@ from colorize_lib.data import *
 from colorize_lib.lab import *
 from colorize_lib.lite_unet import *
 from colorize_lib.losses import *
+from colorize_lib.metrics import *
 from colorize_lib.patchgan import *
 from colorize_lib.pictures import *
 from colorize_lib.recolor import *

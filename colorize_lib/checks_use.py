@@ -170,7 +170,7 @@ def _is_whole(is_whole):
                 path.write_bytes(data[:int(share*len(data))])
                 need(not call(is_whole, path), f'{share:.0%} of a .{suffix} was taken for all of it')
 
-# %% ../nbs/15_checks_use.ipynb #df97cea5
+# %% ../nbs/15_checks_use.ipynb #ecf0d8ae
 @checks('12_train.1', "the paper's recipe as a plan")
 def _paper_plan(answer):
     need(isinstance(answer, Plan), f'expected a Plan, this is {type(answer).__name__}')
@@ -182,7 +182,7 @@ def _paper_plan(answer):
 @checks('12_train.2', 'the fields that change no weight')
 def _no_weight(answer):
     need(isinstance(answer, (set, list, tuple)) and {*answer} <= {f.name for f in fields(Plan)}, 'expected a set of names of fields of Plan')
-    need(seal(sorted(answer), '12_train.2') == '98a6e5d2bb95', f'not these {len(answer)}: which are used after training only? And which in a stage that has no epochs?')
+    need(seal(sorted(answer), '12_train.2') == '01478bc827f6', f'not these {len(answer)}: which are used after training only? And which in a stage that has no epochs?')
 
 @checks('12_train.3', 'StopAfter(minutes): an end that is no error')
 def _stop_after(stop_after):

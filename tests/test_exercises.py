@@ -1,17 +1,22 @@
 "Exercises: every notebook has some, checkers tell right from wrong and give nothing away, solutions solve."
 import json
 import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from colorize_lib.exercises import _find, _open, check, verdict
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
 from colorize_lib.recolor import box_mean
+from colorize_lib.samples import paint_scene
+from colorize_lib.train import Plan, run_plan
 from colorize_lib.unet import Unet
 from colorize_lib.verdicts import checkers, seal, titles
+from colorize_lib.weights import _checksum as tensors_checksum
 from conftest import ROOT
 
 NOTEBOOKS = sorted({name.rpartition('.')[0] for name in [*titles, *_open]})
@@ -125,3 +130,17 @@ def test_near_misses():
     assert 'not the gradient' in verdict('06_distributed.2', lambda grads, ns: sum(grads)/len(grads)).hint
     assert 'still pools' in verdict('03_unet.3', Unet).hint
     assert 'scales for 6 filters' in verdict('09_weights.2', lambda w: ((w/w.abs().max()*127).to(torch.int8), w.abs().max()/127)).hint
+
+
+def test_the_fields_that_change_no_weight_change_no_weight(tmp_path):
+    scenes = [paint_scene(i, 32) for i in range(20)]
+    base = Plan(size=32, bs=4, epochs_l1=1, kwargs=dict(nf=2, n_down=1), precision='fp32')
+    def checksum(plan, name):
+        run_plan(scenes, tmp_path/name, plan)
+        return tensors_checksum(load_file(tmp_path/name/'generator.safetensors'), '')
+    same = dict(render=64, saturation=.5, lr=.1, lambda_l1=1.)
+    others = dict(lr_l1=.1, zoom=1.5, n_valid=8, seed=1, loss='l2', bs=8)
+    expected = checksum(base, 'base')
+    for k, v in (same | others).items(): assert (checksum(replace(base, **{k: v}), k) == expected) == (k in same), k
+    assert {f.name for f in fields(Plan)} == {*same, *others, 'size', 'epochs_l1', 'epochs_gan', 'task', 'generator', 'kwargs', 'precision'}, 'a new field: does it change a weight?'
+    assert verdict('12_train.2', set(same))
