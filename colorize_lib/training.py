@@ -189,6 +189,9 @@ class DeviceSmoothLoss(AvgSmoothLoss):
 class SparseProgress(ProgressCallback):
     "fastai's progress bar; the loss beside it is read every twentieth step"
     name = 'progress' # fastai looks for it by this name
+    def before_fit(self):
+        super().before_fit()
+        if getattr(self, 'mbar', False): self.mbar.update(0) # its clock starts at 0, and a fit may begin in its middle
     def after_batch(self):
         self.pbar.update(self.iter + 1)
         if self.iter%20 == 0 and hasattr(self, 'smooth_loss'): self.pbar.comment = f'{self.smooth_loss.item():.4f}'

@@ -55,6 +55,14 @@ class Crash(Callback):
     def after_batch(self): self.look('after')
 
 
+def test_resuming_with_the_progress_bar_on(learner, tmp_path):
+    "As a notebook does it; fastai's bar knows no fit that begins in its middle"
+    with pytest.raises(SystemError): learner().fit(3, 1e-3, cbs=[Checkpoints(tmp_path), Crash('after', 'training', 6)])
+    learn = learner()
+    learn.fit(3, 1e-3, cbs=Checkpoints(tmp_path, resume=True))
+    assert len(learn.recorder.values) == 3
+
+
 @pytest.mark.parametrize('when', [('after', 'training', 2), ('after', 'training', 4), ('before', 'training', 4), ('after', 'validating', 8), ('before', 'training', 0)])
 def test_a_crash_loses_nothing(scenes, tmp_path, when):
     "Also at the border of two epochs, where a checkpoint was written and no batch has begun: 4 batches an epoch"

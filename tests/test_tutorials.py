@@ -1,0 +1,179 @@
+"The one-click notebooks run top to bottom where only the wheel is installed, as on Colab; and pip never replaces torch."
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from importlib.metadata import version
+
+import pytest
+from safetensors import safe_open
+
+from conftest import ROOT
+
+TUTORIALS = sorted((ROOT/'nbs/tutorials').glob('*.ipynb'))
+RUN = '''
+import sys, nbformat
+from nbclient import NotebookClient
+source, target = sys.argv[1:]
+nb = nbformat.read(source, 4)
+nb.cells.append(nbformat.v4.new_code_cell("import colorize_lib, torch; print('COLORIZE_LIB', colorize_lib.__file__); print('TORCH', torch.__file__)"))
+try: NotebookClient(nb, timeout=300, kernel_name='python3').execute()
+finally: nbformat.write(nb, target)
+'''
+
+
+def cells(path): return [(''.join(c['source']), c) for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+
+
+def bare_python(folder):
+    "A Python that has what this one has installed, as an image of Colab has, but no colorize_lib; `(its python, its site-packages)`"
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', folder], check=True)
+    site = next((folder/'lib').glob('python*'))/'site-packages'
+    (site/'image.pth').write_text('\n'.join({sysconfig.get_path('purelib'), sysconfig.get_path('platlib')})) # without the .pth files in there: no editable install
+    return folder/'bin/python', site
+
+
+def environment(tmp_path, **more):
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHONPATH', 'COLORIZE_', 'PIP_'))}
+    pip = dict(PIP_NO_INDEX='1', PIP_NO_CACHE_DIR='1', PIP_CONFIG_FILE=os.devnull) # nothing of this machine's own settings
+    return keep | pip | dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', COLORIZE_CACHE=str(tmp_path/'cache'), IPYTHONDIR=str(tmp_path/'ipython')) | more
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    there = tmp_path_factory.mktemp('source')/'colorize_lib'
+    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.*', 'nbs', 'tests', 'assets', 'models', 'build', 'dist', '*.egg-info', '__pycache__', 'demo_out', 'shared'))
+    isolation = ['--no-build-isolation'] if int(version('setuptools').split('.')[0]) >= 77 else []
+    subprocess.run([sys.executable, '-W', 'ignore', '-m', 'pip', 'wheel', '-q', '--no-deps', *isolation, '-w', there.parent, there], check=True)
+    return next(there.parent.glob('*.whl'))
+
+
+@pytest.fixture(scope='module')
+def colab(wheel, tmp_path_factory):
+    python, site = bare_python(tmp_path_factory.mktemp('colab'))
+    zipfile.ZipFile(wheel).extractall(site)
+    return python, site
+
+
+def shortened(path, target, last, replace=('', '')):
+    "A notebook up to the cell with the words `last`, with something replaced in its code"
+    nb = json.loads(path.read_text(encoding='utf-8'))
+    end = next(i for i, c in enumerate(nb['cells']) if last in ''.join(c['source']))
+    nb['cells'] = [c | dict(source=''.join(c['source']).replace(*replace)) for c in nb['cells'][:end + 1]]
+    target.write_text(json.dumps(nb))
+    return target
+
+
+def run(python, notebook, tmp_path, **env):
+    "Run a notebook in `tmp_path`; its text output"
+    target = tmp_path/'outputs.ipynb'
+    done = subprocess.run([python, '-c', RUN, notebook, target], cwd=tmp_path, env=environment(tmp_path, **env), capture_output=True, text=True)
+    outputs = [o for _, c in cells(target) for o in c['outputs']]
+    return done, ''.join(''.join(o.get('text', '')) for o in outputs), outputs
+
+
+@pytest.fixture(scope='module')
+def finished(colab, tmp_path_factory):
+    "Runs a tutorial, once: `(folder, text, outputs)`"
+    runs = {}
+    def get(stem):
+        if stem not in runs:
+            folder = tmp_path_factory.mktemp(stem)
+            done, text, outputs = run(colab[0], shutil.copy(ROOT/f'nbs/tutorials/{stem}.ipynb', folder), folder, COLORIZE_SMALL='1')
+            assert done.returncode == 0, done.stderr[-3000:]
+            runs[stem] = folder, text, outputs
+        return runs[stem]
+    return get
+
+
+@pytest.mark.parametrize('stem', [p.stem for p in TUTORIALS])
+def test_tutorial_runs_from_the_wheel_alone(stem, finished, colab):
+    _, text, outputs = finished(stem)
+    assert f'COLORIZE_LIB {colab[1]}/colorize_lib/__init__.py' in text and str(ROOT) not in text.partition('TORCH')[0]
+    assert 'SMALL RUN' in text and 'Downloading' not in text
+    assert not [o for o in outputs if o.get('name') == 'stderr' and 'Warning' in ''.join(o['text'])]
+    assert len([o for o in outputs if 'image/jpeg' in o.get('data', {})]) >= 2
+
+
+def train_on_coco(colab, folder, replace=('', '')):
+    "The notebook as far as the training"
+    done, text, _ = run(colab[0], shortened(ROOT/'nbs/tutorials/train_on_coco.ipynb', folder/'train.ipynb', 'def train():', replace), folder, COLORIZE_SMALL='1')
+    assert done.returncode == 0, done.stderr[-3000:]
+    return text
+
+
+def test_a_run_that_was_cut_off_ends_in_the_same_bits(finished, colab):
+    folder, first, _ = finished('train_on_coco')
+    weights, plan = folder/'coco_run/generator.safetensors', (folder/'coco_run/plan.json').read_bytes()
+    checksum = lambda: safe_open(weights, 'pt').metadata()['sha256'] # of the weights; the header's own order is left to chance
+    expected = checksum()
+    weights.unlink()
+    max((folder/'coco_run/checkpoints').glob('fit*')).unlink() # as if it had ended before its last epoch
+    second = train_on_coco(colab, folder)
+    assert 'photos a second' in first and 'photos a second' not in second and 'going on in epoch 3' in second
+    assert checksum() == expected and (folder/'coco_run/plan.json').read_bytes() == plan
+
+
+def test_two_gpus_are_two_processes(colab, tmp_path):
+    "Two processes on the CPU stand for two GPUs: the same launcher, the same code"
+    text = train_on_coco(colab, tmp_path, ('torch.cuda.device_count()', '2'))
+    assert 'Launching training on 2' in text and (tmp_path/'coco_run/generator.safetensors').exists()
+    assert json.loads((tmp_path/'coco_run/plan.json').read_text())['bs'] == 8
+    assert len((tmp_path/'coco_run/history.jsonl').read_text().splitlines()) == 6 # of one process, not of both
+
+
+def test_what_tutorials_ask_of_kaggle_and_colab():
+    assert [p.stem for p in TUTORIALS] == ['quickstart', 'train_on_coco', 'train_on_your_photos']
+    for path in TUTORIALS:
+        meta = json.loads(path.read_text(encoding='utf-8'))['metadata']
+        assert meta['kaggle']['isInternetEnabled'] and meta['kaggle']['isGpuEnabled'] and meta['kaggle']['accelerator'] == 'nvidiaTeslaT4'
+        assert meta['accelerator'] == 'GPU'
+
+
+def test_every_download_is_announced():
+    for path in TUTORIALS:
+        for source, _ in cells(path):
+            if '%pip' in source: assert 'Downloading' in source.partition('%pip')[0] and ' MB' in source.partition('%pip')[0], path
+            if 'coco_sample()' in source: assert '21_837' in source and 'disk_usage' in source
+
+
+def install_cell(wheel, tmp_path):
+    "A notebook that is a tutorial's first cell, taking the library from `wheel`"
+    source, _ = cells(TUTORIALS[0])[0]
+    url = source.partition('colorize_lib @ ')[2].partition('"')[0]
+    assert url.startswith('git+https://') and 'find_spec' in source
+    notebook = dict(nbformat=4, nbformat_minor=5, metadata={}, cells=[dict(id='a', cell_type='code', metadata={}, outputs=[], execution_count=None,
+                                                                          source=source.replace(url, wheel.as_uri()))])
+    (path := tmp_path/'install.ipynb').write_text(json.dumps(notebook))
+    return path
+
+
+def test_first_cell_installs_only_what_is_missing(wheel, tmp_path):
+    python, site = bare_python(tmp_path/'venv')
+    done, text, _ = run(python, install_cell(wheel, tmp_path), tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'Downloading colorize_lib' in text and f'COLORIZE_LIB {site}' in text and f'TORCH {site}' not in text
+    assert {p.name for p in site.iterdir() if p.is_dir()} == {'colorize_lib', f'colorize_lib-{version("colorize_lib")}.dist-info'}
+
+
+def fake_wheel(folder, name, ver, requires=''):
+    path = folder/f'{name}-{ver}-py3-none-any.whl'
+    with zipfile.ZipFile(path, 'w') as z:
+        z.writestr(f'{name}/__init__.py', f'__version__ = {ver!r}')
+        z.writestr(f'{name}-{ver}.dist-info/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {ver}\n' + (f'Requires-Dist: {requires}\n' if requires else ''))
+        z.writestr(f'{name}-{ver}.dist-info/WHEEL', 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+        z.writestr(f'{name}-{ver}.dist-info/RECORD', '')
+    return path
+
+
+def test_first_cell_fails_rather_than_replace_torch(tmp_path):
+    "A library that wants another torch, and an index that has it"
+    python, site = bare_python(tmp_path/'venv')
+    fake_wheel(tmp_path, 'torch', '99.0')
+    wants = fake_wheel(tmp_path, 'colorize_lib', '9.9', 'torch>=99')
+    done, text, _ = run(python, install_cell(wants, tmp_path), tmp_path, PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode and 'not installed' in done.stderr and 'ResolutionImpossible' in text + done.stderr
+    assert not (site/'torch').exists()
