@@ -7,12 +7,11 @@ Docs: https://OWNER.github.io/colorize_lib/colorize_app.html.md"""
 # %% auto #0
 __all__ = ['ColorizeApp']
 
-# %% ../nbs/10_colorize_app.ipynb #e51e32a9
+# %% ../nbs/10_colorize_app.ipynb #02fa89ad
 import mimetypes, zipfile
-from concurrent.futures import wait
 from io import BytesIO
 from pathlib import Path
-from threading import RLock
+from threading import Condition, RLock
 
 import ipywidgets
 from fastcore.basics import patch
@@ -23,7 +22,7 @@ from .samples import carried_photos
 from .shots import Look, Shot, check_photo, full_result, preview
 from .widgets import BeforeAfter, Card, DropZone, FilmStrip, Notice, button, encoded, model_worker, packaged_models, row, split_picture, thumbnail
 
-# %% ../nbs/10_colorize_app.ipynb #d1999f74
+# %% ../nbs/10_colorize_app.ipynb #2f3fa7bc
 _sizes = [('as trained', 0), *((f'{n} px', n) for n in (96, 128, 192, 256, 384, 512))]
 
 class ColorizeApp(Card):
@@ -34,6 +33,7 @@ class ColorizeApp(Card):
         max_megapixels=60, # larger photos are refused
     ):
         self.shots, self.jobs, self.saving, self.lock, self.max_megapixels = [], set(), False, RLock(), max_megapixels
+        self.idle = Condition(self.lock)
         self.stage, self.strip, self.notice = BeforeAfter(), FilmStrip(label='Your photos', least=2), Notice()
         samples = carried_photos()[:6]
         self.drop = DropZone(self.add, self.refuse, lambda i: self.take([samples[i]]), samples=[dict(name=p.stem, thumb=thumbnail(open_photo(p, 96))) for p in samples])
@@ -99,7 +99,7 @@ def select(self:ColorizeApp,
     self._refresh()
     self._show()
 
-# %% ../nbs/10_colorize_app.ipynb #a0c153e8
+# %% ../nbs/10_colorize_app.ipynb #f4016366
 @patch
 def _submit(self:ColorizeApp, shot):
     shot.state = 'waiting'
@@ -122,9 +122,14 @@ def _ended(self:ColorizeApp, job, shot):
     "Also when the model could not be loaded"
     if e := job.exception(): shot.look, shot.message = self.look, str(e) or type(e).__name__
     shot.state = 'failed' if shot.message else 'done'
-    self.jobs.discard(job)
     self._refresh()
-    self._show()
+    self._done(job)
+
+@patch
+def _done(self:ColorizeApp, job):
+    with self.idle:
+        self.jobs.discard(job)
+        self.idle.notify_all()
 
 @patch
 def _refresh(self:ColorizeApp):
@@ -138,8 +143,8 @@ def wait(self:ColorizeApp,
     timeout=60., # seconds
 ):
     "Until all is done (for tests and scripts; a person need not wait)"
-    while jobs := list(self.jobs):
-        if wait(jobs, timeout).not_done: raise TimeoutError(f'{len(jobs)} jobs are not done after {timeout} s')
+    with self.idle:
+        if not self.idle.wait_for(lambda: not self.jobs, timeout): raise TimeoutError(f'not done after {timeout} s')
 
 # %% ../nbs/10_colorize_app.ipynb #569d254a
 @patch
@@ -172,7 +177,7 @@ def _show(self:ColorizeApp):
                 self.stage.busy = shot.state in ('waiting', 'working')
         self._say()
 
-# %% ../nbs/10_colorize_app.ipynb #a506f634
+# %% ../nbs/10_colorize_app.ipynb #d5d6cebe
 @patch
 def result(self:ColorizeApp,
     shot=None, # a `Shot`; default: the one that is shown
@@ -195,11 +200,12 @@ def _save(self:ColorizeApp, what, make):
 @patch
 def _saved(self:ColorizeApp, job):
     self.saving = False
-    self.jobs.discard(job)
-    if e := job.exception(): return self.notice.say(str(e) or type(e).__name__, 'error')
-    name, data = job.result()
-    self.drop.save(name, data, mimetypes.guess_type(name)[0] or 'application/octet-stream')
-    self.notice.say(f'{name}, {len(data)/2**20:.1f} MB, is among your downloads')
+    if e := job.exception(): self.notice.say(str(e) or type(e).__name__, 'error')
+    else:
+        name, data = job.result()
+        self.drop.save(name, data, mimetypes.guess_type(name)[0] or 'application/octet-stream')
+        self.notice.say(f'{name}, {len(data)/2**20:.1f} MB, is among your downloads')
+    self._done(job)
 
 @patch
 def _download(self:ColorizeApp):
