@@ -39,6 +39,7 @@ function render({ model, el }) {
   const show = () => {
     const compact = model.get("compact"), samples = model.get("samples")
     zone.classList.toggle("clz-compact", compact)
+    el.classList.toggle("clz-wide", !compact)
     find(".clz-big").textContent = model.get("title")
     choose.textContent = compact ? "Add photos" : "Choose photos"
     choose.classList.toggle("clz-main", !compact)

@@ -10,6 +10,7 @@ function render({ model, el }) {
   const show = () => {
     const done = model.get("progress")
     line.dataset.kind = model.get("kind")
+    line.dataset.empty = !model.get("text")
     text.textContent = model.get("text")
     bar.style.display = done === null ? "none" : ""
     if (done === null || done < 0) bar.removeAttribute("value")
