@@ -7,15 +7,15 @@ Docs: https://OWNER.github.io/colorize_lib/lab_explorer.html.md"""
 # %% auto #0
 __all__ = ['gamut_slice', 'as_image', 'told_by_gray', 'LabExplorer']
 
-# %% ../nbs/10_lab_explorer.ipynb #f75a66bd
+# %% ../nbs/10_lab_explorer.ipynb #bba5a568
 import ipywidgets, numpy as np, torch
 from fastcore.basics import patch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from .lab import lab_to_rgb, rgb_to_lab
 from .pictures import open_photo
 from .samples import carried_photos
-from .widgets import Card, Picture, encoded, row
+from .widgets import Card, Picture, encoded, in_a_row, row
 
 # %% ../nbs/10_lab_explorer.ipynb #274fcdf5
 def gamut_slice(
@@ -106,7 +106,7 @@ def _pick(self:LabExplorer):
         f'the same, and lie at the small marks: one gray, many colours. <br>In RGB it would have to guess three numbers, of which gray tells {told["R"]}, {told["G"]} and {told["B"]} '
         f'already; of a* and b* it tells {told["a*"]} and {told["b*"]}.</div>')
 
-# %% ../nbs/10_lab_explorer.ipynb #042897e8
+# %% ../nbs/10_lab_explorer.ipynb #21af6ec4
 @patch(as_prop=True)
 def at(self:LabExplorer):
     "Column and row of the pixel that is looked at"
@@ -115,9 +115,9 @@ def at(self:LabExplorer):
 
 @patch
 def still(self:LabExplorer):
-    both = Image.new('RGB', (2*360 + 8, 300), 'white')
-    for i, img in enumerate([self.images[0], self.images[4]]):
-        img = img.copy()
-        img.thumbnail((360, 300))
-        both.paste(img, (i*368, 0))
-    return both
+    pictures = [im.copy() for im in (self.images[0], self.images[4])]
+    for img, w in zip(pictures, (self.picture, self.slice)): # with their dots
+        x, y, r = w.spot[0]*img.width, w.spot[1]*img.height, img.width/50
+        ImageDraw.Draw(img).ellipse([x - r, y - r, x + r, y + r], outline='white', width=3)
+        ImageDraw.Draw(img).ellipse([x - r - 1, y - r - 1, x + r + 1, y + r + 1], outline='black')
+    return in_a_row([pictures[0], *self.images[1:4], pictures[1]], 180)

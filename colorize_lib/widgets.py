@@ -6,7 +6,7 @@ Docs: https://OWNER.github.io/colorize_lib/widgets.html.md"""
 
 # %% auto #0
 __all__ = ['ModelWorker', 'model_worker', 'packaged_models', 'Piece', 'encoded', 'thumbnail', 'BeforeAfter', 'split_picture',
-           'Still', 'DropZone', 'FilmStrip', 'Notice', 'Picture', 'row', 'Card', 'button']
+           'in_a_row', 'Still', 'DropZone', 'FilmStrip', 'Notice', 'Picture', 'row', 'Card', 'button']
 
 # %% ../nbs/10_widgets.ipynb #872b4679
 import base64
@@ -111,7 +111,21 @@ def split_picture(
     both.paste('white', (max(0, x - 1), 0, x + 1, both.height))
     return both
 
-# %% ../nbs/10_widgets.ipynb #44239269
+# %% ../nbs/10_widgets.ipynb #56460bdc
+def in_a_row(
+    images, # `PIL.Image`s
+    height=200, # pixels
+    gap=6, # white pixels between them
+)->Image.Image:
+    "Pictures side by side, of one height"
+    images = [im.convert('RGB').resize((max(1, round(im.width*height/im.height)), height)) for im in images]
+    out = Image.new('RGB', (sum(im.width + gap for im in images) - gap, height), 'white')
+    x = 0
+    for im in images:
+        out.paste(im, (x, 0))
+        x += im.width + gap
+    return out
+
 class Still:
     "Mixed into a widget: the notebook's file keeps a picture of it, for places where no Python runs"
     def still(self): # `PIL.Image` or None

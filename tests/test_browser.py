@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from io import BytesIO
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
