@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/colorize_app.html.md"""
 # %% auto #0
 __all__ = ['ColorizeApp']
 
-# %% ../nbs/10_colorize_app.ipynb #02fa89ad
+# %% ../nbs/10_colorize_app.ipynb #4bac77c1
 import mimetypes, zipfile
 from io import BytesIO
 from pathlib import Path
@@ -20,9 +20,10 @@ from PIL import Image
 from .pictures import PhotoError, open_photo, photo_name
 from .samples import carried_photos
 from .shots import Look, Shot, check_photo, full_result, preview
-from .widgets import BeforeAfter, Card, DropZone, FilmStrip, Notice, button, encoded, model_worker, packaged_models, row, split_picture, thumbnail
+from .widgets import BeforeAfter, Card, DropZone, FilmStrip, Notice, button, encoded, model_menu, row, split_picture, thumbnail
+from .workers import model_worker
 
-# %% ../nbs/10_colorize_app.ipynb #2f3fa7bc
+# %% ../nbs/10_colorize_app.ipynb #1ea1531c
 _sizes = [('as trained', 0), *((f'{n} px', n) for n in (96, 128, 192, 256, 384, 512))]
 
 class ColorizeApp(Card):
@@ -37,8 +38,7 @@ class ColorizeApp(Card):
         self.stage, self.strip, self.notice = BeforeAfter(), FilmStrip(label='Your photos', least=2), Notice()
         samples = carried_photos()[:6]
         self.drop = DropZone(self.add, self.refuse, lambda i: self.take([samples[i]]), samples=[dict(name=p.stem, thumb=thumbnail(open_photo(p, 96))) for p in samples])
-        models = models or packaged_models()
-        self.model = ipywidgets.Dropdown(options=list(models.items()), value='grayscale' if 'grayscale' in models.values() else next(iter(models.values())), description='Model')
+        self.model = model_menu(models, 'grayscale')
         self.size = ipywidgets.SelectionSlider(options=_sizes, description='Render size', continuous_update=False)
         self.saturation = ipywidgets.FloatSlider(1., min=0., max=2., step=.05, readout_format='.0%', description='Colour strength')
         self.one, self.all = button('Download', self._download, True, 'The selected photo at full size'), button('Download all', self._download_all, tooltip='A zip file')

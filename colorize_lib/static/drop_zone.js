@@ -41,7 +41,7 @@ function render({ model, el }) {
     zone.classList.toggle("clz-compact", compact)
     el.classList.toggle("clz-wide", !compact)
     find(".clz-big").textContent = model.get("title")
-    choose.textContent = compact ? "Add photos" : "Choose photos"
+    choose.textContent = compact ? model.get("label") : "Choose photos"
     choose.classList.toggle("clz-main", !compact)
     find(".clz-try").hidden = !samples.length
     find(".clz-samples").replaceChildren(...samples.map(({ name, thumb }, i) => {
@@ -50,7 +50,7 @@ function render({ model, el }) {
       return button
     }))
   }
-  for (const name of ["compact", "samples", "title"]) model.on(`change:${name}`, show)
+  for (const name of ["compact", "samples", "title", "label"]) model.on(`change:${name}`, show)
   show()
   model.on("msg:custom", (msg, buffers) => { if (msg.do === "save") save(msg.name, msg.type, buffers[0]) })
 
