@@ -99,7 +99,7 @@ def select(self:ColorizeApp,
     self._refresh()
     self._show()
 
-# %% ../nbs/10_colorize_app.ipynb #f4016366
+# %% ../nbs/10_colorize_app.ipynb #9b9974e7
 @patch
 def _submit(self:ColorizeApp, shot):
     shot.state = 'waiting'
@@ -113,7 +113,11 @@ def _color(self:ColorizeApp, colorizer, shot):
     self._show()
     try:
         check_photo(shot.name, shot.data, self.max_megapixels)
-        before, after = preview(colorizer, shot.data, look)
+        photo, before = preview(colorizer, shot.data)
+        if not shot.before: # it is shown at once, the colours come later
+            shot.before, shot.thumb = encoded(before), thumbnail(before)
+            self._show()
+        after = colorizer(photo, look.size, look.saturation)
         shot.before, shot.after, shot.thumb, shot.message = encoded(before), encoded(after), thumbnail(after), ''
     except PhotoError as e: shot.message = e.reason
 
@@ -146,7 +150,7 @@ def wait(self:ColorizeApp,
     with self.idle:
         if not self.idle.wait_for(lambda: not self.jobs, timeout): raise TimeoutError(f'not done after {timeout} s')
 
-# %% ../nbs/10_colorize_app.ipynb #569d254a
+# %% ../nbs/10_colorize_app.ipynb #0e5c7b85
 @patch
 def _say(self:ColorizeApp):
     "The line below the photos"
@@ -158,7 +162,8 @@ def _say(self:ColorizeApp):
         done = len(self.shots) - len(left)
         of = f'{done + 1} of {len(self.shots)}: ' if len(self.shots) > 1 else ''
         self.notice.say(f'{of}colouring {now.name}', progress=done/len(self.shots) if done else -1)
-    elif failed: self.notice.say(f'{failed[-1].name}: {failed[-1].message}' if len(failed) == 1 else f'{len(failed)} of {len(self.shots)} files cannot be coloured: look at those with a !', 'error')
+    elif self.shots and self.shot in failed: self.notice.say(f'{self.shot.name}: {self.shot.message}', 'error')
+    elif failed: self.notice.say(f'{len(self.shots) - len(failed)} of {len(self.shots)} files are coloured; look at those with a !')
     elif self.shots: self.notice.say('Drag the line over the picture' if len(self.shots) == 1 else f'{len(self.shots)} photos coloured')
     else: self.notice.say('')
 
@@ -173,7 +178,7 @@ def _show(self:ColorizeApp):
         if shot := self.shot:
             with self.stage.hold_sync():
                 self.stage.name, self.stage.message = shot.name, shot.message if shot.state == 'failed' else ''
-                self.stage.before, self.stage.after = shot.before or (self.stage.before if not shot.data else b''), shot.after
+                self.stage.before, self.stage.after = shot.before, shot.after
                 self.stage.busy = shot.state in ('waiting', 'working')
         self._say()
 

@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/lab_explorer.html.md"""
 # %% auto #0
 __all__ = ['gamut_slice', 'as_image', 'told_by_gray', 'LabExplorer']
 
-# %% ../nbs/10_lab_explorer.ipynb #bba5a568
+# %% ../nbs/10_lab_explorer.ipynb #46675bce
 import ipywidgets, numpy as np, torch
 from fastcore.basics import patch
 from PIL import Image, ImageDraw
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from .lab import lab_to_rgb, rgb_to_lab
 from .pictures import open_photo
 from .samples import carried_photos
-from .widgets import Card, Picture, encoded, in_a_row, row
+from .widgets import Card, Notice, Picture, encoded, in_a_row, row
 
 # %% ../nbs/10_lab_explorer.ipynb #274fcdf5
 def gamut_slice(
@@ -52,7 +52,7 @@ def told_by_gray(
         return 1 - (rest.var()/x.var().clamp(min=1e-9)).item()
     return {k: share(x) for k, x in zip(('R', 'G', 'B', 'a*', 'b*'), [*rgb.flatten(1).double(), *lab[1:]])}
 
-# %% ../nbs/10_lab_explorer.ipynb #427fd4f9
+# %% ../nbs/10_lab_explorer.ipynb #6e2b83c9
 _channels = ('L*', 'lightness'), ('a*', 'green to red'), ('b*', 'blue to yellow')
 
 class LabExplorer(Card):
@@ -71,7 +71,7 @@ class LabExplorer(Card):
         self.gains = [ipywidgets.FloatSlider(1., min=0., max=2., step=.05, description=f'{c}, {what}', readout_format='.0%') for c, what in _channels]
         for w in self.gains: w.observe(lambda _: self._render(), 'value')
         self.picture.observe(lambda _: self._pick(), 'spot')
-        super().__init__([row(self.picture, self.slice, look='clz-grid'), self.text, row(*self.gains), row(*self.parts, look='clz-grid')],
+        super().__init__([row(self.picture, self.slice, look='clz-grid'), self.text, row(*self.gains), row(*self.parts, look='clz-grid'), Notice()],
                          'Two numbers, not three', 'Lightness is given; a* and b* are what a colorizer has to guess.')
         self._render()
 

@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/loss_explorer.html.md"""
 # %% auto #0
 __all__ = ['kinds', 'ResultsError', 'Method', 'LossResults', 'save_results', 'load_results', 'verdict_overlay', 'LossExplorer']
 
-# %% ../nbs/10_loss_explorer.ipynb #f627bb7b
+# %% ../nbs/10_loss_explorer.ipynb #f1600669
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from PIL import Image
 
 import colorize_lib
 from .weights import atomic_path
-from .widgets import Card, FilmStrip, Picture, encoded, in_a_row, row, thumbnail
+from .widgets import Card, FilmStrip, Notice, Picture, encoded, in_a_row, row, thumbnail
 
 # %% ../nbs/10_loss_explorer.ipynb #42df8c83
 kinds = {'l1': 'L1 alone', 'gan': 'the judge alone', 'both': 'both', 'classification': 'classification'}
@@ -101,7 +101,7 @@ def verdict_overlay(
     size = picture.shape[1::-1]
     return Image.composite(Image.fromarray(tint.round().astype(np.uint8)).resize(size, Image.NEAREST), Image.fromarray(picture), sure.resize(size, Image.NEAREST))
 
-# %% ../nbs/10_loss_explorer.ipynb #916573d2
+# %% ../nbs/10_loss_explorer.ipynb #12ca88da
 class LossExplorer(Card):
     "What L1, a PatchGAN, both and classification make of the same photo"
     def __init__(self,
@@ -118,7 +118,7 @@ class LossExplorer(Card):
         self.verdicts = [Picture(pixelated=True) for _ in range(2)]
         has_judge = r.real_logits is not None and r.fake_logits is not None
         judge = [row(self.tint), row(*self.verdicts, look='clz-grid')] if has_judge else []
-        super().__init__([self.strip, row(*self.views.values(), look='clz-grid'), row(self.weight, self.temperature), *judge], 'One photo, many losses',
+        super().__init__([self.strip, row(*self.views.values(), look='clz-grid'), row(self.weight, self.temperature), *judge, Notice()], 'One photo, many losses',
                          'L1 hedges, the judge dares; lambda weighs them, the temperature says how bold a classifier is.')
         for w, name in ((self.strip, 'selected'), (self.weight, 'value'), (self.temperature, 'value'), (self.tint, 'value')): w.observe(lambda _: self._render(), name)
         self._render()

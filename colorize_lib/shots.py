@@ -33,7 +33,7 @@ def check_photo(
     if megapixels > max_megapixels:
         raise PhotoError(name, f'{megapixels:.0f} megapixels; this app takes up to {max_megapixels:g}. On the command line, `colorize "{name}"` takes larger ones')
 
-# %% ../nbs/10_shots.ipynb #cfaece51
+# %% ../nbs/10_shots.ipynb #9477f9a7
 @dataclass(frozen=True)
 class Look:
     "What decides how a result looks"
@@ -44,14 +44,12 @@ class Look:
 def preview(
     colorizer, # a `Colorizer`
     data, # bytes of a photo
-    look,
     side=1400, # pixels of the long side at most
-)->tuple: # two `PIL.Image`s: what the network is shown, and its result
-    "A photo before and after, as large as a screen needs"
+)->tuple: # two `PIL.Image`s: the photo, and what of it the network is told
+    "A photo as large as a screen needs it"
     photo = open_photo(data, side)
     photo.thumbnail((side, side))
-    before = photo.convert('L') if colorizer.config['task'] == 'grayscale' else photo
-    return before, colorizer(photo, look.size, look.saturation)
+    return photo, photo.convert('L') if colorizer.config['task'] == 'grayscale' else photo
 
 _kept = {'.jpg', '.jpeg', '.png', '.webp', '.tif', '.tiff', '.bmp'}
 

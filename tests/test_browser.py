@@ -1,4 +1,6 @@
 "A real browser uses the widgets, in JupyterLab and in Voila. Skipped by name where there is no Chromium; screenshots are kept in COLORIZE_ARTIFACTS."
+import base64
+import json
 import os
 import shutil
 import signal
@@ -19,7 +21,8 @@ from colorize_lib.samples import carried_photos
 from conftest import ROOT
 
 CHROMIUM = os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-COLORED = "document.querySelector('.clz-stage .clz-after')?.naturalWidth > 0 && document.querySelector('.clz-stage').getAttribute('aria-busy') === 'false'"
+LAB_SETTINGS = { # no dialogue over the page, and all cells in it
+    'apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False), 'notebook-extension/tracker': dict(windowingMode='none')}
 
 
 @pytest.fixture(scope='module')
@@ -76,9 +79,10 @@ def lab(tmp_path_factory):
     pytest.importorskip('jupyterlab')
     folder = tmp_path_factory.mktemp('lab')
     shutil.copy(ROOT/'nbs/10_colorize_app.ipynb', folder)
-    no_news = ['--LabApp.news_url=', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate'] # no dialogue over the page
-    yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}', *no_news[1:]],
-                     '/lab/tree/10_colorize_app.ipynb', folder)
+    for name, settings in LAB_SETTINGS.items():
+        (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+    yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'], '/lab/tree/10_colorize_app.ipynb', folder)
 
 
 @pytest.fixture
@@ -109,16 +113,22 @@ def drag(page, card, to):
     return float(card.locator('.clz-stage input').input_value())
 
 
-def use_the_app(page, card, photo, artifacts, where):
+def shown(card, name):
+    "Wait until the photo `name` is there in colour"
+    card.locator(f'.clz-stage[aria-busy=false] .clz-after[alt^="{name}"]').wait_for()
+    card.page.wait_for_function('img => img.complete && img.naturalWidth > 0', arg=card.locator('.clz-after').element_handle())
+
+
+def use_the_app(page, card, photo, shot):
     "Upload, compare, download, fail, go on"
     card.locator('input[type=file]').set_input_files(photo)
-    page.wait_for_function(COLORED)
+    shown(card, 'harbour.png')
     card.scroll_into_view_if_needed()
-    page.screenshot(path=artifacts/f'{where}_colored.png')
-    assert abs(drag(page, card, .8) - 80) < 2
-    page.screenshot(path=artifacts/f'{where}_dragged.png')
+    shot('colored')
+    assert abs((at := drag(page, card, .8)) - 80) < 1
+    shot('dragged')
     card.locator('.clz-stage input').press('ArrowLeft') # and with the keyboard
-    assert 79 < float(card.locator('.clz-stage input').input_value()) < 80.5
+    assert float(card.locator('.clz-stage input').input_value()) == at - .5
 
     with page.expect_download() as download: card.get_by_role('button', name='Download', exact=True).click()
     assert download.value.suggested_filename == 'harbour_color.png'
@@ -130,35 +140,103 @@ def use_the_app(page, card, photo, artifacts, where):
     broken.write_text('Dear Sir')
     card.locator('input[type=file]').set_input_files(broken)
     card.locator('.clz-oops', has_text='not a picture').wait_for()
-    page.screenshot(path=artifacts/f'{where}_broken.png')
+    shot('broken')
     assert 'letter.jpg' in card.locator('.clz-oops').inner_text() and card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
     card.locator('input[type=file]').set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
-    page.wait_for_function("document.querySelectorAll('.clz-strip [data-state=done]').length === 3")
-    card.locator('.clz-strip button').last.click()
-    page.wait_for_function(COLORED)
-    page.screenshot(path=artifacts/f'{where}_on_it_goes.png')
+    card.locator('.clz-strip button[title="rocket.jpg"]').click()
+    shown(card, 'rocket.jpg')
+    shot('on_it_goes')
     assert not page.errors
 
 
-def test_the_app_in_voila(page, voila, photo, artifacts):
+def drop_file(page, card, path):
+    "What a browser tells a page when a file is dropped"
+    data = page.evaluate_handle("""([name, text]) => { const data = new DataTransfer()
+        data.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name, {type: 'image/png'})); return data }""",
+        [path.name, base64.b64encode(path.read_bytes()).decode()])
+    for event in ('dragenter', 'dragover', 'drop'): card.dispatch_event(event, dict(dataTransfer=data))
+
+
+def ink(card):
+    "How much is drawn on the sheet, in thousandths"
+    return card.locator('canvas').evaluate("""c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data
+        let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] < 128; return 1000*n/(c.width*c.height) }""")
+
+
+def draw(page, card, points):
+    "A stroke by the mouse, through points in [0,1]"
+    box = card.locator('canvas').bounding_box()
+    at = [(box['x'] + x*box['width'], box['y'] + y*box['height']) for x, y in points]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for p in at[1:]: page.mouse.move(*p, steps=5)
+    page.mouse.up()
+
+
+def use_the_pad(page, card, photo, shot):
+    "Draw by mouse and keyboard, undo, trace a photo, fail, go on"
+    result = lambda: card.locator('.clz-picture img').get_attribute('src')
+    card.scroll_into_view_if_needed()
+    card.get_by_role('button', name='Clear').click()
+    page.wait_for_timeout(1000)
+    first = result()
+    assert ink(card) == 0
+    draw(page, card, [(.1, .7), (.3, .3), (.45, .6), (.6, .2), (.9, .7)])
+    assert ink(card) > 3
+    page.wait_for_function('([img, first]) => img.src !== first', arg=[card.locator('.clz-picture img').element_handle(), first])
+    page.wait_for_timeout(600)
+    shot('sketch')
+    drawn = ink(card)
+    sheet = card.locator('canvas')
+    sheet.focus()
+    for key in ['Space', *['ArrowRight']*10, *['ArrowDown']*5, 'Space', 'ArrowDown']: sheet.press(key)
+    assert ink(card) > drawn
+    sheet.press('u')
+    assert abs(ink(card) - drawn) < .2
+    letter = photo.with_name('letter.png')
+    letter.write_text('Dear Sir')
+    card.locator('input[type=file]').set_input_files(letter)
+    card.locator('.clz-notice[data-kind=error]', has_text='letter.png: not a picture').wait_for()
+    card.locator('input[type=file]').set_input_files(photo)
+    page.wait_for_function('([img, old]) => img.src !== old', arg=[card.locator('.clz-picture img').element_handle(), result()])
+    page.wait_for_timeout(1000)
+    shot('traced')
+    assert ink(card) > 2*drawn and not page.errors
+
+
+def camera(page, artifacts, where): return lambda name: page.screenshot(path=artifacts/f'{where}_{name}.png')
+
+
+def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
+    shot = camera(page, artifacts, 'voila')
     page.goto(voila)
-    page.locator('.clz-choose').first.wait_for()
-    page.screenshot(path=artifacts/'voila_start.png')
-    card = page.locator('.clz-card').first
-    use_the_app(page, card, photo, artifacts, 'voila')
+    app, pad = page.locator('.clz-card').nth(0), page.locator('.clz-card').nth(1)
+    app.get_by_role('button', name='Choose photos').wait_for()
+    shot('start')
+    use_the_app(page, app, photo, shot)
+    use_the_pad(page, pad, photo, shot)
+    drop_file(page, app, photo)
+    app.locator('.clz-strip button').nth(4).wait_for()
     page.set_viewport_size(dict(width=390, height=844)) # a phone
+    app.scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    page.screenshot(path=artifacts/'voila_phone.png')
-    assert page.evaluate('document.documentElement.scrollWidth') <= 400
+    shot('phone')
+    assert app.evaluate('e => e.scrollWidth <= innerWidth')
 
 
-def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
+def test_notebook_10_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
+    shot = camera(page, artifacts, 'lab')
     page.goto(lab)
-    page.locator('.jp-Notebook').wait_for()
-    page.get_by_text('Python 3', exact=False).first.wait_for()
+    page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
     page.get_by_role('menuitem', name='Run', exact=True).click()
     page.get_by_role('menuitem', name='Run All Cells', exact=True).click()
     card = page.locator('.clz-card').first
     card.wait_for()
-    page.wait_for_function(COLORED)
-    page.screenshot(path=artifacts/'lab_start.png')
+    page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
+    use_the_app(page, card, photo, shot)
+    page.get_by_role('menuitem', name='Kernel', exact=True).click()
+    page.get_by_role('menuitem', name='Shut Down Kernel', exact=True).click()
+    page.get_by_text('No Kernel | ').wait_for()
+    card.locator('.clz-strip button').first.click()
+    card.locator('.clz-lost', has_text='Python does not answer').wait_for(timeout=15_000)
+    shot('closed_kernel')

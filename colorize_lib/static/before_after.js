@@ -3,7 +3,7 @@ function address(view) { return view?.byteLength ? URL.createObjectURL(new Blob(
 
 function render({ model, el }) {
   el.classList.add("clz")
-  el.dataset.lmSuppressShortcuts = true // arrow keys are ours, not JupyterLab's
+  el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys
   el.innerHTML = `<div class="clz-stage"><img class="clz-before"><img class="clz-after">
     <input type="range" min="0" max="100" step="0.5" aria-label="Before and after: move the line between the two pictures">
     <span class="clz-tag clz-left"></span><span class="clz-tag clz-right"></span>

@@ -23,7 +23,7 @@ function save(name, type, data) {
 
 function render({ model, el }) {
   el.classList.add("clz")
-  el.dataset.lmSuppressShortcuts = true // arrow keys are ours, not JupyterLab's
+  el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys
   el.innerHTML = `<div class="clz-drop">
     <svg width="46" height="46" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
       <rect x="3" y="3" width="18" height="18" rx="4"/><circle cx="8.5" cy="8.5" r="1.7"/><path d="m4 17 5-5 4 4 3-3 4 4"/></svg>

@@ -3,7 +3,7 @@ const signs = { done: "✓", failed: "!", waiting: "…", working: "" }, words =
 
 function render({ model, el }) {
   el.classList.add("clz")
-  el.dataset.lmSuppressShortcuts = true // arrow keys are ours, not JupyterLab's
+  el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys
   const strip = Object.assign(document.createElement("div"), { className: "clz-strip" })
   strip.setAttribute("role", "group")
   el.append(strip)

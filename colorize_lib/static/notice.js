@@ -3,7 +3,6 @@ const patience = 6000
 
 function render({ model, el }) {
   el.classList.add("clz")
-  el.dataset.lmSuppressShortcuts = true // arrow keys are ours, not JupyterLab's
   el.innerHTML = `<div class="clz-notice" role="status" aria-live="polite"><progress max="1" aria-label="Progress"></progress><span></span></div>
     <div class="clz-notice clz-lost" role="alert" hidden></div>`
   const [line, lost] = el.children, [bar, text] = line.children
@@ -33,13 +32,16 @@ function render({ model, el }) {
   }
   model.on("msg:custom", () => { clearTimeout(waiting); waiting = undefined; lost.style.display = "none" })
   lost.style.display = "none"
+  const keys = e => { e.target.dataset.lmSuppressShortcuts = true } // or JupyterLab takes the arrow keys of all sliders in the card
   const timer = setTimeout(() => {
     card = el.closest(".clz-card") ?? el
+    card.addEventListener("focusin", keys)
     for (const event of ["pointerdown", "keydown", "drop"]) card.addEventListener(event, ask, true)
   })
   return () => {
     clearTimeout(timer)
     clearTimeout(waiting)
+    card?.removeEventListener("focusin", keys)
     for (const event of ["pointerdown", "keydown", "drop"]) card?.removeEventListener(event, ask, true)
   }
 }

@@ -3,7 +3,7 @@ const side = 512, pause = 300
 
 function render({ model, el }) {
   el.classList.add("clz")
-  el.dataset.lmSuppressShortcuts = true // arrow keys are ours, not JupyterLab's
+  el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys
   el.innerHTML = `<div class="clz-paper"><canvas width="${side}" height="${side}" tabindex="0" role="application"></canvas><span class="clz-dot"></span></div>
     <div class="clz-tools"><button type="button" class="clz-button" data-tool="pen">Pen</button><button type="button" class="clz-button" data-tool="eraser">Eraser</button>
       <label>Width <input type="range" min="1" max="24" value="4" aria-label="Width of the pen in pixels"></label>

@@ -1,7 +1,7 @@
 // A picture with a caption, text for those who do not see it, and a dot that can be moved by mouse, finger and arrow keys
 function render({ model, el }) {
   el.classList.add("clz")
-  el.dataset.lmSuppressShortcuts = true // arrow keys are ours, not JupyterLab's
+  el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys
   el.innerHTML = `<figure class="clz-picture"><div class="clz-frame"><img><span class="clz-dot"></span></div><figcaption></figcaption></figure>`
   const find = s => el.querySelector(s), frame = find(".clz-frame"), img = find("img"), dot = find(".clz-dot")
   const image = () => {
