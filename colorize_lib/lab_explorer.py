@@ -52,7 +52,7 @@ def told_by_gray(
         return 1 - (rest.var()/x.var().clamp(min=1e-9)).item()
     return {k: share(x) for k, x in zip(('R', 'G', 'B', 'a*', 'b*'), [*rgb.flatten(1).double(), *lab[1:]])}
 
-# %% ../nbs/10_lab_explorer.ipynb #6e2b83c9
+# %% ../nbs/10_lab_explorer.ipynb #a509c83f
 _channels = ('L*', 'lightness'), ('a*', 'green to red'), ('b*', 'blue to yellow')
 
 class LabExplorer(Card):
@@ -65,7 +65,7 @@ class LabExplorer(Card):
         img.thumbnail((side, side))
         rgb = torch.from_numpy(np.array(img)).permute(2, 0, 1)/255
         self.lab, self.told = rgb_to_lab(rgb), told_by_gray(rgb)
-        self.picture = Picture(pickable=True, spot=[.5, .5], caption='click, drag, or use the arrow keys')
+        self.picture = Picture(pickable=True, spot=[.3, .75], caption='click, drag, or use the arrow keys')
         self.parts = [Picture(caption=f'{c}: {what}', alt=f'The channel {c} alone, {what}') for c, what in _channels]
         self.slice, self.text = Picture(), ipywidgets.HTML()
         self.gains = [ipywidgets.FloatSlider(1., min=0., max=2., step=.05, description=f'{c}, {what}', readout_format='.0%') for c, what in _channels]

@@ -101,7 +101,7 @@ def verdict_overlay(
     size = picture.shape[1::-1]
     return Image.composite(Image.fromarray(tint.round().astype(np.uint8)).resize(size, Image.NEAREST), Image.fromarray(picture), sure.resize(size, Image.NEAREST))
 
-# %% ../nbs/10_loss_explorer.ipynb #12ca88da
+# %% ../nbs/10_loss_explorer.ipynb #ecc40cf3
 class LossExplorer(Card):
     "What L1, a PatchGAN, both and classification make of the same photo"
     def __init__(self,
@@ -115,7 +115,7 @@ class LossExplorer(Card):
         self.weight, self.temperature = slider('both', 'lambda: weight of L1'), slider('classification', 'T: temperature')
         self.tint = ipywidgets.FloatSlider(.6, min=0., max=1., step=.05, description='Verdicts laid over', readout_format='.0%')
         self.views = {k: Picture(pixelated=True) for k in ('gray', *kinds, 'truth')}
-        self.verdicts = [Picture(pixelated=True) for _ in range(2)]
+        self.verdicts = [Picture(pixelated=True, layout=dict(max_width='300px')) for _ in range(2)]
         has_judge = r.real_logits is not None and r.fake_logits is not None
         judge = [row(self.tint), row(*self.verdicts, look='clz-grid')] if has_judge else []
         super().__init__([self.strip, row(*self.views.values(), look='clz-grid'), row(self.weight, self.temperature), *judge, Notice()], 'One photo, many losses',

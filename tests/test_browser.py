@@ -121,6 +121,7 @@ def shown(card, name):
 
 def use_the_app(page, card, photo, shot):
     "Upload, compare, download, fail, go on"
+    before = card.locator('.clz-strip button').count() # photos that the notebook has put there
     card.locator('input[type=file]').set_input_files(photo)
     shown(card, 'harbour.png')
     card.scroll_into_view_if_needed()
@@ -137,13 +138,16 @@ def use_the_app(page, card, photo, shot):
     assert np.ptp(pixels.astype(int), axis=-1).mean() > 5 # it has colours
 
     broken = photo.with_name('letter.jpg')
-    broken.write_text('Dear Sir')
+    broken.write_text('Dear Sir '*1_400_000) # 12 MB: more than Jupyter's server takes in one message
     card.locator('input[type=file]').set_input_files(broken)
     card.locator('.clz-oops', has_text='not a picture').wait_for()
     shot('broken')
     assert 'letter.jpg' in card.locator('.clz-oops').inner_text() and card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
+    Image.new('1', (10_000, 10_000)).save(huge := photo.with_name('huge.png'))
+    card.locator('input[type=file]').set_input_files(huge)
+    card.locator('.clz-oops', has_text='100 megapixels; this app takes up to 60').wait_for()
     card.locator('input[type=file]').set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
-    card.locator('.clz-strip button[title="rocket.jpg"]').click()
+    card.locator('.clz-strip button').nth(before + 4).click()
     shown(card, 'rocket.jpg')
     shot('on_it_goes')
     assert not page.errors
@@ -216,7 +220,7 @@ def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
     use_the_app(page, app, photo, shot)
     use_the_pad(page, pad, photo, shot)
     drop_file(page, app, photo)
-    app.locator('.clz-strip button').nth(4).wait_for()
+    app.locator('.clz-strip button').nth(5).wait_for()
     page.set_viewport_size(dict(width=390, height=844)) # a phone
     app.scroll_into_view_if_needed()
     page.wait_for_timeout(300)
@@ -240,3 +244,49 @@ def test_notebook_10_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifac
     card.locator('.clz-strip button').first.click()
     card.locator('.clz-lost', has_text='Python does not answer').wait_for(timeout=15_000)
     shot('closed_kernel')
+
+
+EXPLORERS = """
+import numpy as np, torch
+from PIL import ImageOps
+from colorize_lib.all import *
+from colorize_lib.lab_explorer import LabExplorer
+from colorize_lib.loss_explorer import LossExplorer, LossResults, Method
+from colorize_lib.monitor import TrainingMonitor
+display(LabExplorer())
+truth = np.stack([np.asarray(ImageOps.fit(open_photo(p), (96, 96))) for p in carried_photos()[:4]])
+logits = np.random.default_rng(0).normal(size=(4, 30, 30))
+methods = [Method('l1', (truth*.5 + 60).astype('uint8')), Method('gan', truth[..., ::-1].copy()), *(Method('both', (truth*.8 + v/10).astype('uint8'), v) for v in (10., 100.))]
+display(LossExplorer(LossResults(truth.mean(-1).astype('uint8'), truth, methods, logits + 1, logits - 1, judged=2)))
+dls = colorize_dls([paint_scene(i, 54) for i in range(60)], size=48, bs=8, cache=False)
+learn = colorize_learner(dls, Unet(nf=8, n_down=2))
+with learn.no_logging(), learn.no_bar(): learn.fit(2, 3e-3, cbs=TrainingMonitor(pause=.1, share=.2))
+"""
+
+
+@pytest.fixture(scope='module')
+def explorers(tmp_path_factory):
+    nbformat = pytest.importorskip('nbformat')
+    folder = tmp_path_factory.mktemp('explorers')
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(EXPLORERS)]), folder/'explorers.ipynb')
+    yield from serve(['voila', str(folder/'explorers.ipynb')], '/', folder)
+
+
+def test_explorers_by_keyboard_and_a_training_that_is_watched(page, explorers, artifacts):
+    page.goto(explorers)
+    page.locator('.clz-curves polyline').first.wait_for()
+    lab, losses, training = (page.locator('.clz-card').nth(i) for i in range(3))
+    text, picture = lab.locator('.clz-text'), lab.locator('.clz-pick')
+    assert 'Pixel 96, 240' in text.inner_text()
+    picture.focus()
+    for _ in range(3): picture.press('Shift+ArrowRight')
+    text.get_by_text('Pixel 192, 240').wait_for()
+    picture.click(position=dict(x=2, y=2))
+    text.get_by_text('Pixel 1, 1:').wait_for()
+    assert losses.locator('figcaption', has_text='lambda = 10').count() == 1
+    losses.get_by_role('slider', name='lambda: weight of L1').or_(losses.locator('.noUi-handle').first).first.press('ArrowRight')
+    losses.locator('figcaption', has_text='lambda = 100').wait_for()
+    assert all(img.get_attribute('alt') for img in losses.locator('figure img:visible').all())
+    assert training.locator('.clz-legend', has_text='valid loss').count() == 1 and 'Curves. loss:' in training.locator('svg').get_attribute('aria-label')
+    for name, card in dict(lab_explorer=lab, loss_explorer=losses, monitor=training).items(): card.screenshot(path=artifacts/f'{name}.png')
+    assert not page.errors

@@ -7,21 +7,28 @@ function render({ model, el }) {
   const strip = Object.assign(document.createElement("div"), { className: "clz-strip" })
   strip.setAttribute("role", "group")
   el.append(strip)
-  const show = () => {
-    const focused = [...strip.children].indexOf(document.activeElement), selected = model.get("selected")
-    strip.setAttribute("aria-label", model.get("label"))
-    strip.replaceChildren(...model.get("items").map(({ name, state, message, thumb }, i) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", title: message ? `${name}: ${message}` : name })
+  const add = i => {
+    const button = Object.assign(document.createElement("button"), { type: "button", innerHTML: '<img alt=""><span class="clz-mark"></span>' })
+    button.onclick = () => { model.set("selected", i); model.save_changes() }
+    strip.append(button)
+  }
+  const show = () => { // buttons are changed, not replaced: a click that has begun on one must end on it
+    const items = model.get("items")
+    while (strip.children.length > items.length) strip.lastChild.remove()
+    while (strip.children.length < items.length) add(strip.children.length)
+    items.forEach(({ name, state, message, thumb }, i) => {
+      const button = strip.children[i], [img, mark] = button.children
+      button.title = message ? `${name}: ${message}` : name
       button.setAttribute("aria-label", [name, words[state], message].filter(Boolean).join(", "))
-      button.setAttribute("aria-current", i === selected)
+      button.setAttribute("aria-current", i === model.get("selected"))
       button.dataset.state = state ?? ""
-      if (thumb) button.append(Object.assign(new Image(), { src: thumb, alt: "" }))
-      if (state) button.append(Object.assign(document.createElement("span"), { className: "clz-mark", textContent: signs[state] }))
-      button.onclick = () => { model.set("selected", i); model.save_changes() }
-      return button
-    }))
-    strip.children[focused]?.focus()
-    el.style.display = strip.children.length >= model.get("least") ? "" : "none"
+      if (thumb && img.src !== thumb) img.src = thumb
+      img.hidden = !thumb
+      mark.hidden = !state
+      mark.textContent = signs[state] ?? ""
+    })
+    strip.setAttribute("aria-label", model.get("label"))
+    el.style.display = items.length >= model.get("least") ? "" : "none"
   }
   strip.onkeydown = e => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key], to = strip.children[[...strip.children].indexOf(document.activeElement) + step]
