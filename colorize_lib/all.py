@@ -11,6 +11,7 @@ from colorize_lib.lite_unet import *
 from colorize_lib.loss_explorer import LossExplorer
 from colorize_lib.losses import *
 from colorize_lib.monitor import TrainingMonitor
+from colorize_lib.metrics import *
 from colorize_lib.patchgan import *
 from colorize_lib.pictures import *
 from colorize_lib.recolor import *

@@ -74,7 +74,7 @@ def test_grayscale_task():
     gray, color = task.decode((lum, ab))
     assert (color*255 - rgb).abs().max() < .5
     assert (gray.amax(1) - gray.amin(1)).max() < 1e-3
-    assert torch.equal(task.decode((lum, task.baseline(lum)))[1], gray)
+    assert torch.equal(task.decode((lum, task.baselines['gray'][1](lum, ab)))[1], gray)
 
 
 def test_decoding_keeps_lightness_of_in_gamut_answers():

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
+from colorize_lib.lab import Grayscale, colorize_dls, tasks
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.results import colored, colorfulness, comparison_table, evaluate, gallery, loss_table, photo_metrics, plot_losses
+from colorize_lib.results import colored, comparison_table, evaluate, gallery, interval_table, loss_table, plot_losses
 from colorize_lib.training import PatchGANTrainer, colorize_learner, loss_names
 from colorize_lib.unet import Unet
 
@@ -18,30 +19,11 @@ def learn(dls, tmp_path):
     with learn.no_logging(), learn.no_bar(): yield learn
 
 
-def test_colorfulness_is_hasler_suesstrunk():
-    rgb = torch.rand(3, 20, 30)
-    r, g, b = rgb.double().numpy()*255
-    rg, yb = r - g, .5*(r + g) - b
-    expected = np.hypot(rg.std(), yb.std()) + .3*np.hypot(rg.mean(), yb.mean())
-    assert colorfulness(rgb).item() == pytest.approx(expected, rel=1e-4)
-    assert colorfulness(torch.stack([rgb, rgb*0])).shape == (2,)
-    assert colorfulness(torch.full((3, 4, 4), .3)).item() == 0
-
-
-def test_photo_metrics():
-    truth = torch.rand(3, 32, 40)*.8
-    m = photo_metrics(truth + .1, truth)
-    assert m['psnr'] == pytest.approx(20, abs=1e-3) and m['ssim'] < 1
-    same = photo_metrics(truth, truth)
-    assert math.isinf(same['psnr']) and same['ssim'] == pytest.approx(1) and same['colorfulness'] == same['colorfulness_true']
-    assert photo_metrics(torch.rand(3, 4, 5), torch.rand(3, 4, 5))['ssim'] < 1 # smaller than the usual window
-    with pytest.raises(ValueError, match='differ in shape'): photo_metrics(truth, truth[:, 1:])
-
-
 def test_evaluate_has_a_row_for_each_photo_and_the_right_numbers(learn):
     df = evaluate(learn)
     assert list(df.name) == learn.dls.valid.dataset.names
-    inputs, preds, truths, grays = [torch.cat(o) for o in zip(*colored(learn))]
+    inputs, preds, truths = [torch.cat(o) for o in list(zip(*colored(learn)))[:3]]
+    grays = torch.cat([o['gray'] for *_, o in colored(learn)])
     assert df.psnr[3] == pytest.approx(-10*math.log10(((preds[3] - truths[3])**2).mean().item()), abs=1e-2)
     assert df.psnr_gray[3] == pytest.approx(-10*math.log10(((inputs[3] - truths[3])**2).mean().item()), abs=1e-2)
     assert torch.equal(inputs, grays)
@@ -60,7 +42,7 @@ def test_training_photos_are_measured_under_their_own_names(learn, scenes):
         assert df.colorfulness_true[name] == pytest.approx(alone.colorfulness_true[0], rel=.1) # its middle, seen a little closer
 
 
-def frame(psnr): return pd.DataFrame(dict(psnr=psnr, ssim=.9, colorfulness=20., colorfulness_true=40., psnr_gray=22., ssim_gray=.8))
+def frame(psnr): return pd.DataFrame(dict(psnr=psnr, ssim=.9, colorfulness=20., colorfulness_true=40., psnr_gray=22., ssim_gray=.8, colorfulness_gray=0.))
 
 
 def test_comparison_table_has_gray_first_and_truth_last():
@@ -73,8 +55,62 @@ def test_comparison_table_has_gray_first_and_truth_last():
 def test_equal_pictures_do_not_poison_the_mean(capsys):
     table = comparison_table({'a': frame([24., np.inf, 26.]), 'b': frame([20., 30., 22.])})
     assert table.psnr['a'] == 25 and table.psnr['b'] == 21 and table.n['a'] == 2
-    assert '1 photos equal their truth exactly' in capsys.readouterr().out
+    assert 'Left out of the means: 1 photos equal to their truth (infinite PSNR)' in capsys.readouterr().out
     with pytest.raises(ValueError, match='no photo is left'): comparison_table({'a': frame([np.inf])})
+
+
+def test_single_coloured_and_near_gray_photos_are_counted_apart(capsys):
+    df = frame([24., 90., 26., 5.]).assign(constant=[0, 1, 0, 0], colorfulness_true=[40., 0., 40., 7.9])
+    table = comparison_table({'a': df})
+    assert table.psnr['a'] == 25 and table.n['a'] == 2
+    assert 'Left out of the means: 1 photos of one single colour; 1 photos with a true colourfulness below 8' in capsys.readouterr().out
+    assert comparison_table({'a': df[3:]}).psnr['a'] == 5 # nothing else is there
+    assert 'every photo that is left' in capsys.readouterr().out
+    with pytest.raises(ValueError, match='no results'): comparison_table({})
+    with pytest.raises(ValueError, match='frames of 2, 1 photos'): comparison_table({'a': frame([1., 2.]), 'b': frame([1.])})
+
+
+class Twice(Grayscale):
+    "A task with two baselines, of which the second is the better one"
+    baselines = {'gray': Grayscale.baselines['gray'], 'half': ('half of the truth', lambda lum, ab: ab/2)}
+
+
+@pytest.fixture
+def two_baselines(scenes, tmp_path, monkeypatch):
+    monkeypatch.setitem(tasks, 'twice', Twice)
+    return evaluate(colorize_learner(colorize_dls(scenes, size=32, bs=8, task='twice', device=torch.device('cpu')), Unet(nf=4, n_down=2), path=tmp_path))
+
+
+def test_a_row_for_each_baseline_of_the_task(two_baselines, tmp_path, monkeypatch):
+    table = comparison_table({'a': two_baselines})
+    assert list(table.index) == ['gray (no colour)', 'half of the truth', 'a', 'truth'] and list(table.columns) == ['psnr', 'over half', 'ssim', 'colorfulness', 'n']
+    assert table['over half']['half of the truth'] == 0 and table['over half']['gray (no colour)'] < -1 and table['over half']['truth'] == np.inf
+    assert 10 < table.colorfulness['half of the truth'] < table.colorfulness['truth']
+    two_baselines.to_csv(tmp_path/'x.csv') # labels are lost on the way
+    back = pd.read_csv(tmp_path/'x.csv', index_col=0)
+    assert list(comparison_table({'a': back}).index) == list(table.index)
+    monkeypatch.delitem(tasks, 'twice')
+    assert list(comparison_table({'a': back}).index)[:2] == ['gray (no colour)', 'half']
+
+
+def test_intervals_hold_their_means_and_the_difference_is_known_better(two_baselines):
+    table = interval_table({'a': two_baselines, 'b': two_baselines.assign(psnr=two_baselines.psnr + 1)}, n=200)
+    assert list(table.index) == ['gray (no colour)', 'half of the truth', 'a', 'b', 'truth'] and set(table.n) == {8}
+    means = [c for c in table if f'{c}_low' in table]
+    assert means == ['psnr', 'over half', 'ssim', 'colorfulness', 'colorfulness_diff', 'l1_ab', 'auc', 'auc_rebalanced']
+    inner = table.iloc[:-1]
+    for c in means: assert (inner[f'{c}_low'] <= inner[c] + 1e-9).all() and (inner[c] <= inner[f'{c}_high'] + 1e-9).all(), c
+    assert table.psnr['b'] - table.psnr['a'] == pytest.approx(1) and table.psnr['a'] == pytest.approx(two_baselines.psnr.mean())
+    assert table.psnr_high['b'] - table.psnr_high['a'] == pytest.approx(1) # the same draws
+    assert table.auc_rebalanced['a'] == pytest.approx((two_baselines.auc_rebalanced*two_baselines.rarity).sum()/two_baselines.rarity.sum())
+    assert table.l1_ab['half of the truth'] == pytest.approx(table.l1_ab['gray (no colour)']/2, rel=.01)
+    assert table.equals(interval_table({'a': two_baselines, 'b': two_baselines.assign(psnr=two_baselines.psnr + 1)}, n=200))
+
+
+def test_evaluate_measures_what_was_asked_for(learn):
+    df = evaluate(learn, names=['l1_ab'])
+    assert set(df) == {'name', 'psnr', 'l1_ab', 'colorfulness_true', 'constant', 'psnr_gray', 'l1_ab_gray'}
+    with pytest.raises(ValueError, match="metric 'sharpness': choose from 'psnr'"): evaluate(learn, names=['sharpness'])
 
 
 def test_loss_table_and_curves(learn):
