@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/colorize_app.html.md"""
 # %% auto #0
 __all__ = ['ColorizeApp']
 
-# %% ../nbs/10_colorize_app.ipynb #4bac77c1
+# %% ../nbs/10_colorize_app.ipynb #47a1ac20
 import mimetypes, zipfile
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,7 @@ from PIL import Image
 
 from .pictures import PhotoError, open_photo, photo_name
 from .samples import carried_photos
-from .shots import Look, Shot, check_photo, full_result, preview
+from .shots import Look, Shot, check_photo, full_result, hint, preview
 from .widgets import BeforeAfter, Card, DropZone, FilmStrip, Notice, button, encoded, model_menu, row, split_picture, thumbnail
 from .workers import model_worker
 
@@ -54,7 +54,7 @@ class ColorizeApp(Card):
     @property
     def shot(self): return self.shots[self.strip.selected] if self.shots else None
 
-# %% ../nbs/10_colorize_app.ipynb #82cb3b80
+# %% ../nbs/10_colorize_app.ipynb #b56da1fd
 @patch
 def add(self:ColorizeApp,
     name, data, # bytes of a file
@@ -77,6 +77,7 @@ def _append(self:ColorizeApp, shot):
     if shot.state != 'failed': self._submit(shot)
     self._show()
 
+# %% ../nbs/10_colorize_app.ipynb #2acb7bd7
 @patch
 def take(self:ColorizeApp,
     items, # paths, bytes, or images
@@ -99,7 +100,7 @@ def select(self:ColorizeApp,
     self._refresh()
     self._show()
 
-# %% ../nbs/10_colorize_app.ipynb #9b9974e7
+# %% ../nbs/10_colorize_app.ipynb #899a2eef
 @patch
 def _submit(self:ColorizeApp, shot):
     shot.state = 'waiting'
@@ -118,7 +119,7 @@ def _color(self:ColorizeApp, colorizer, shot):
             shot.before, shot.thumb = encoded(before), thumbnail(before)
             self._show()
         after = colorizer(photo, look.size, look.saturation)
-        shot.before, shot.after, shot.thumb, shot.message = encoded(before), encoded(after), thumbnail(after), ''
+        shot.before, shot.after, shot.thumb, shot.message, shot.hint = encoded(before), encoded(after), thumbnail(after), '', hint(colorizer, photo)
     except PhotoError as e: shot.message = e.reason
 
 @patch
@@ -129,6 +130,7 @@ def _ended(self:ColorizeApp, job, shot):
     self._refresh()
     self._done(job)
 
+# %% ../nbs/10_colorize_app.ipynb #aad3ff01
 @patch
 def _done(self:ColorizeApp, job):
     with self.idle:
@@ -150,7 +152,7 @@ def wait(self:ColorizeApp,
     with self.idle:
         if not self.idle.wait_for(lambda: not self.jobs, timeout): raise TimeoutError(f'not done after {timeout} s')
 
-# %% ../nbs/10_colorize_app.ipynb #0e5c7b85
+# %% ../nbs/10_colorize_app.ipynb #41e2ad84
 @patch
 def _say(self:ColorizeApp):
     "The line below the photos"
@@ -163,10 +165,12 @@ def _say(self:ColorizeApp):
         of = f'{done + 1} of {len(self.shots)}: ' if len(self.shots) > 1 else ''
         self.notice.say(f'{of}colouring {now.name}', progress=done/len(self.shots) if done else -1)
     elif self.shots and self.shot in failed: self.notice.say(f'{self.shot.name}: {self.shot.message}', 'error')
+    elif self.shots and self.shot.hint: self.notice.say(f'{self.shot.name} {self.shot.hint}')
     elif failed: self.notice.say(f'{len(self.shots) - len(failed)} of {len(self.shots)} files are coloured; look at those with a !')
     elif self.shots: self.notice.say('Drag the line over the picture' if len(self.shots) == 1 else f'{len(self.shots)} photos coloured')
     else: self.notice.say('')
 
+# %% ../nbs/10_colorize_app.ipynb #c210624d
 @patch
 def _show(self:ColorizeApp):
     with self.lock:
@@ -182,7 +186,7 @@ def _show(self:ColorizeApp):
                 self.stage.busy = shot.state in ('waiting', 'working')
         self._say()
 
-# %% ../nbs/10_colorize_app.ipynb #d5d6cebe
+# %% ../nbs/10_colorize_app.ipynb #b8c3e662
 @patch
 def result(self:ColorizeApp,
     shot=None, # a `Shot`; default: the one that is shown
@@ -202,6 +206,7 @@ def _save(self:ColorizeApp, what, make):
     self.jobs.add(job)
     job.add_done_callback(self._saved)
 
+# %% ../nbs/10_colorize_app.ipynb #558315c0
 @patch
 def _saved(self:ColorizeApp, job):
     self.saving = False
@@ -230,6 +235,7 @@ def _download_all(self:ColorizeApp):
         return 'coloured.zip', buffer.getvalue()
     self._save('a zip file of all photos', make)
 
+# %% ../nbs/10_colorize_app.ipynb #58d80f21
 @patch
 def still(self:ColorizeApp):
     if (shot := self.shot) and shot.after:

@@ -19,7 +19,7 @@ from torch import distributed as dist
 from .training import OutermostCallback, in_parallel
 from .widgets import Card, Notice, Picture, Piece, _static, encoded
 
-# %% ../nbs/10_monitor.ipynb #b983653b
+# %% ../nbs/10_monitor.ipynb #f974bf39
 class Curves(Piece):
     "Curves that the browser draws, on a logarithmic axis"
     _esm = _static/'curves.js'
@@ -39,8 +39,10 @@ class Budget:
         share=.01, # of the time
         pause=1., # seconds between two at least
         clock=time.perf_counter,
-    ): self.share, self.pause, self.clock, self.spent, self.start = share, pause, clock, 0., clock()
-    def begin(self): self.next = self.clock() + self.pause
+    ): self.share, self.pause, self.clock, self.spent, self.start = share, pause, clock, 0., None
+    def begin(self):
+        now = self.clock()
+        self.start, self.next = now if self.start is None else self.start, now + self.pause
     def allows(self): return self.clock() >= self.next
     def __enter__(self): self.entered = self.clock()
     def __exit__(self, *_):
@@ -48,7 +50,7 @@ class Budget:
         self.spent += took
         self.next = self.clock() + max(self.pause, took/self.share)
 
-# %% ../nbs/10_monitor.ipynb #ccd10d42
+# %% ../nbs/10_monitor.ipynb #fad7800d
 _watched = 'loss_D', 'loss_G_GAN', 'loss_G_L1' # of a `PatchGANTrainer`
 
 class TrainingMonitor(OutermostCallback):
@@ -74,23 +76,27 @@ class TrainingMonitor(OutermostCallback):
 
     def _display(self): self.handle = display(self.panel, display_id=True) if self.show else None
 
-    def after_batch(self):
-        if not self.active or not self.training: return
-        self.step += 1
-        gan = getattr(self.learn, 'patch_gan_trainer', None)
-        losses = {'loss': self.loss} if gan is None else {k: gan.losses[k] for k in _watched}
-        self.new.append((self.step, {k: v.detach() for k, v in losses.items()}))
-        if self.budget.allows(): self.draw()
+# %% ../nbs/10_monitor.ipynb #5a0cfec4
+@patch
+def after_batch(self:TrainingMonitor):
+    if not self.active or not self.training: return
+    self.step += 1
+    gan = getattr(self.learn, 'patch_gan_trainer', None)
+    losses = {'loss': self.loss} if gan is None else {k: gan.losses[k] for k in _watched}
+    self.new.append((self.step, {k: v.detach() for k, v in losses.items()}))
+    if self.budget.allows(): self.draw()
 
-    def after_epoch(self):
-        if self.active and (values := self.recorder.values) and 'valid_loss' in (names := list(self.recorder.metric_names[1:-1])):
-            value = values[-1][names.index('valid_loss')]
-            self.points.setdefault('valid loss', []).append((self.step, float(value)))
+@patch
+def after_epoch(self:TrainingMonitor):
+    if self.active and (values := self.recorder.values) and 'valid_loss' in (names := list(self.recorder.metric_names[1:-1])):
+        value = values[-1][names.index('valid_loss')]
+        self.points.setdefault('valid loss', []).append((self.step, float(value)))
 
-    def end(self):
-        if not self.active: return
-        self.draw()
-        if self.handle: self.handle.update(self.panel) # so that the notebook keeps the last picture
+@patch
+def end(self:TrainingMonitor):
+    if not self.active: return
+    self.draw()
+    if self.handle: self.handle.update(self.panel) # so that the notebook keeps the last picture
 
 # %% ../nbs/10_monitor.ipynb #79bf70ed
 @patch

@@ -8,13 +8,13 @@ Docs: https://OWNER.github.io/colorize_lib/widgets.html.md"""
 __all__ = ['Piece', 'encoded', 'thumbnail', 'BeforeAfter', 'split_picture', 'in_a_row', 'Still', 'DropZone', 'FilmStrip',
            'Notice', 'Picture', 'row', 'model_menu', 'Card', 'button']
 
-# %% ../nbs/10_widgets.ipynb #d01657e5
+# %% ../nbs/10_widgets.ipynb #e568a74e
 import base64
 from io import BytesIO
 from pathlib import Path
 
 import anywidget, ipywidgets, traitlets as tr
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
 from PIL import Image
 
 import colorize_lib
@@ -90,7 +90,7 @@ class Still:
         if picture := self.still(): data['image/jpeg'] = base64.b64encode(encoded(picture.convert('RGB'), 80)).decode()
         return data, metadata
 
-# %% ../nbs/10_widgets.ipynb #ad610ab2
+# %% ../nbs/10_widgets.ipynb #3d7adcdc
 class DropZone(Piece):
     "Takes files that are dropped, chosen or pasted, and saves files in the browser"
     _esm = _static/'drop_zone.js'
@@ -110,28 +110,31 @@ class DropZone(Piece):
         self.on_file, self.on_refused, self.on_sample, self.coming = on_file, on_refused, on_sample, {}
         self.on_msg(self._receive)
 
-    def _receive(self, _, message, buffers):
-        "The other end of `send` in drop_zone.js"
-        name = Path(str(message.get('name', 'photo')).replace('\\', '/')).name
-        match message.get('do'):
-            case 'begin': self.coming[message['id']] = (name, message['size'], [])
-            case 'piece' if message['id'] in self.coming: self.coming[message['id']][2].extend(bytes(b) for b in buffers)
-            case 'end' if message['id'] in self.coming:
-                name, size, pieces = self.coming.pop(message['id'])
-                if len(data := b''.join(pieces)) == size: self.on_file(name, data)
-                else: self.on_refused(name, f'only {len(data)} of {size} bytes arrived')
-            case 'refuse':
-                self.coming.pop(message.get('id'), None)
-                self.on_refused(name, message['why'])
-            case 'sample': self.on_sample(message['index'])
+# %% ../nbs/10_widgets.ipynb #75eca267
+@patch
+def _receive(self:DropZone, _, message, buffers):
+    "The other end of `send` in drop_zone.js"
+    name = Path(str(message.get('name', 'photo')).replace('\\', '/')).name
+    match message.get('do'):
+        case 'begin': self.coming[message['id']] = (name, message['size'], [])
+        case 'piece' if message['id'] in self.coming: self.coming[message['id']][2].extend(bytes(b) for b in buffers)
+        case 'end' if message['id'] in self.coming:
+            name, size, pieces = self.coming.pop(message['id'])
+            if len(data := b''.join(pieces)) == size: self.on_file(name, data)
+            else: self.on_refused(name, f'only {len(data)} of {size} bytes arrived')
+        case 'refuse':
+            self.coming.pop(message.get('id'), None)
+            self.on_refused(name, message['why'])
+        case 'sample': self.on_sample(message['index'])
 
-    def save(self,
-        name, # of the file
-        data, # bytes
-        type='application/octet-stream',
-    ):
-        "Offer a download in the browser"
-        self.send(dict(do='save', name=name, type=type), [data])
+@patch
+def save(self:DropZone,
+    name, # of the file
+    data, # bytes
+    type='application/octet-stream',
+):
+    "Offer a download in the browser"
+    self.send(dict(do='save', name=name, type=type), [data])
 
 # %% ../nbs/10_widgets.ipynb #5e0b59c8
 class FilmStrip(Piece):
@@ -169,7 +172,7 @@ class Picture(Piece):
     pickable = tr.Bool(False).tag(sync=True)   # may the dot be moved?
     pixelated = tr.Bool(False).tag(sync=True)  # show the pixels of a small picture
 
-# %% ../nbs/10_widgets.ipynb #d5e0006a
+# %% ../nbs/10_widgets.ipynb #4e005a86
 def row(
     *children, # widgets
     look='clz-row', # class in the style sheet: 'clz-row' for controls, 'clz-grid' for pictures
@@ -197,6 +200,7 @@ class Card(Still, ipywidgets.VBox):
         super().__init__([head, *children])
         for name in ('clz', 'clz-card'): self.add_class(name)
 
+# %% ../nbs/10_widgets.ipynb #062abca2
 def button(
     label,
     on_click, # called without arguments

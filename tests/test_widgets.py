@@ -28,6 +28,7 @@ from colorize_lib.widgets import DropZone, Notice
 from colorize_lib.workers import ModelWorker, model_worker
 from conftest import ROOT
 
+pytestmark = pytest.mark.filterwarnings('ignore:.*looks like a ') # the widgets say it in their own line
 STATIC = Path(colorize_lib.__file__).parent/'static'
 
 
@@ -215,6 +216,16 @@ def test_before_is_what_the_network_sees_and_zero_strength_is_gray(scene):
     app.saturation.value = 1.
     app.wait()
     assert np.ptp(np.asarray(Image.open(BytesIO(app.stage.after))).astype(int), axis=-1).mean() > 5
+
+
+def test_a_photo_for_the_sketch_model_gets_a_hint(scene):
+    app = ColorizeApp(models={'photos': 'grayscale', 'drawings': 'sketch'})
+    app.add('a.png', scene)
+    app.wait()
+    assert app.notice.text == 'Drag the line over the picture'
+    app.model.value = 'sketch'
+    app.wait()
+    assert 'a.png looks like a photo, and this model is for drawings' in app.notice.text and app.shot.state == 'done'
 
 
 # --- files in and out ---
