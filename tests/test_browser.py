@@ -1,0 +1,292 @@
+"A real browser uses the widgets, in JupyterLab and in Voila. Skipped by name where there is no Chromium; screenshots are kept in COLORIZE_ARTIFACTS."
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorize_lib.colorizer import Colorizer
+from colorize_lib.samples import carried_photos
+from conftest import ROOT
+
+CHROMIUM = os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+LAB_SETTINGS = { # no dialogue over the page, and all cells in it
+    'apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False), 'notebook-extension/tracker': dict(windowingMode='none')}
+
+
+@pytest.fixture(scope='module')
+def browser():
+    sync_api = pytest.importorskip('playwright.sync_api', reason='no browser test: pip install playwright')
+    if not CHROMIUM: pytest.skip('no browser test: no Chromium (Debian: apt-get install chromium)')
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-dev-shm-usage'])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope='module')
+def artifacts(tmp_path_factory):
+    folder = Path(os.environ.get('COLORIZE_ARTIFACTS') or tmp_path_factory.mktemp('browser'))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(('localhost', 0))
+        return s.getsockname()[1]
+
+
+def serve(command, path, folder):
+    "Start a Jupyter server in a process group of its own; yield its address; end it with its kernels"
+    port = free_port()
+    env = os.environ | {'PYTHONPATH': str(ROOT), 'JUPYTER_CONFIG_DIR': str(folder/'config'), 'JUPYTER_RUNTIME_DIR': str(folder/'runtime'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings')}
+    with open(folder/'server.log', 'w') as log:
+        server = subprocess.Popen([sys.executable, '-m', *command, f'--port={port}', '--no-browser'], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+    try:
+        for _ in range(150):
+            assert server.poll() is None, (folder/'server.log').read_text()
+            try: urlopen(f'http://localhost:{port}/static/', timeout=1)
+            except HTTPError: break # it answers
+            except (URLError, OSError): time.sleep(.2)
+            else: break
+        yield f'http://localhost:{port}{path}'
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try: server.wait(10)
+        except subprocess.TimeoutExpired: os.killpg(server.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope='module')
+def voila(tmp_path_factory):
+    pytest.importorskip('voila')
+    yield from serve(['voila', str(ROOT/'nbs/app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
+
+
+@pytest.fixture(scope='module')
+def lab(tmp_path_factory):
+    pytest.importorskip('jupyterlab')
+    folder = tmp_path_factory.mktemp('lab')
+    shutil.copy(ROOT/'nbs/10_colorize_app.ipynb', folder)
+    for name, settings in LAB_SETTINGS.items():
+        (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings))
+    yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'], '/lab/tree/10_colorize_app.ipynb', folder)
+
+
+@pytest.fixture
+def page(browser):
+    page, page.errors = (page := browser.new_page(viewport=dict(width=1100, height=1000), accept_downloads=True)), []
+    page.on('pageerror', lambda e: page.errors.append(str(e)))
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope='module')
+def photo(tmp_path_factory):
+    "A photo of another size than any preview has"
+    path = tmp_path_factory.mktemp('photos')/'harbour.png'
+    Image.open(carried_photos()[2]).convert('RGB').resize((1600, 1067)).save(path)
+    return path
+
+
+def drag(page, card, to):
+    "Drag the line with the mouse to a share of the picture's width"
+    box = card.locator('.clz-stage').bounding_box()
+    y = box['y'] + box['height']*.4
+    page.mouse.move(box['x'] + box['width']*.5, y)
+    page.mouse.down()
+    for share in np.linspace(.5, to, 8): page.mouse.move(box['x'] + box['width']*share, y)
+    page.mouse.up()
+    return float(card.locator('.clz-stage input').input_value())
+
+
+def shown(card, name):
+    "Wait until the photo `name` is there in colour"
+    card.locator(f'.clz-stage[aria-busy=false] .clz-after[alt^="{name}"]').wait_for()
+    card.page.wait_for_function('img => img.complete && img.naturalWidth > 0', arg=card.locator('.clz-after').element_handle())
+
+
+def use_the_app(page, card, photo, shot):
+    "Upload, compare, download, fail, go on"
+    before = card.locator('.clz-strip button').count() # photos that the notebook has put there
+    card.locator('input[type=file]').set_input_files(photo)
+    shown(card, 'harbour.png')
+    card.scroll_into_view_if_needed()
+    shot('colored')
+    assert abs((at := drag(page, card, .8)) - 80) < 1
+    shot('dragged')
+    card.locator('.clz-stage input').press('ArrowLeft') # and with the keyboard
+    assert float(card.locator('.clz-stage input').input_value()) == at - .5
+
+    with page.expect_download() as download: card.get_by_role('button', name='Download', exact=True).click()
+    assert download.value.suggested_filename == 'harbour_color.png'
+    with Image.open(download.value.path()) as result: pixels = np.asarray(result)
+    np.testing.assert_array_equal(pixels, np.asarray(Colorizer.load()(photo)))
+    assert np.ptp(pixels.astype(int), axis=-1).mean() > 5 # it has colours
+
+    broken = photo.with_name('letter.jpg')
+    broken.write_text('Dear Sir '*1_400_000) # 12 MB: more than Jupyter's server takes in one message
+    card.locator('input[type=file]').set_input_files(broken)
+    card.locator('.clz-oops', has_text='not a picture').wait_for()
+    shot('broken')
+    assert 'letter.jpg' in card.locator('.clz-oops').inner_text() and card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
+    Image.new('1', (10_000, 10_000)).save(huge := photo.with_name('huge.png'))
+    card.locator('input[type=file]').set_input_files(huge)
+    card.locator('.clz-oops', has_text='100 megapixels; this app takes up to 60').wait_for()
+    card.locator('input[type=file]').set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
+    card.locator('.clz-strip button').nth(before + 4).click()
+    shown(card, 'rocket.jpg')
+    shot('on_it_goes')
+    assert not page.errors
+
+
+def drop_file(page, card, path):
+    "What a browser tells a page when a file is dropped"
+    data = page.evaluate_handle("""([name, text]) => { const data = new DataTransfer()
+        data.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name, {type: 'image/png'})); return data }""",
+        [path.name, base64.b64encode(path.read_bytes()).decode()])
+    for event in ('dragenter', 'dragover', 'drop'): card.dispatch_event(event, dict(dataTransfer=data))
+
+
+def ink(card):
+    "How much is drawn on the sheet, in thousandths"
+    return card.locator('canvas').evaluate("""c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data
+        let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] < 128; return 1000*n/(c.width*c.height) }""")
+
+
+def draw(page, card, points):
+    "A stroke by the mouse, through points in [0,1]"
+    box = card.locator('canvas').bounding_box()
+    at = [(box['x'] + x*box['width'], box['y'] + y*box['height']) for x, y in points]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for p in at[1:]: page.mouse.move(*p, steps=5)
+    page.mouse.up()
+
+
+def use_the_pad(page, card, photo, shot):
+    "Draw by mouse and keyboard, undo, trace a photo, fail, go on"
+    result = lambda: card.locator('.clz-picture img').get_attribute('src')
+    card.scroll_into_view_if_needed()
+    card.get_by_role('button', name='Clear').click()
+    page.wait_for_timeout(1000)
+    first = result()
+    assert ink(card) == 0
+    draw(page, card, [(.1, .7), (.3, .3), (.45, .6), (.6, .2), (.9, .7)])
+    assert ink(card) > 3
+    page.wait_for_function('([img, first]) => img.src !== first', arg=[card.locator('.clz-picture img').element_handle(), first])
+    page.wait_for_timeout(600)
+    shot('sketch')
+    drawn = ink(card)
+    sheet = card.locator('canvas')
+    sheet.focus()
+    for key in ['Space', *['ArrowRight']*10, *['ArrowDown']*5, 'Space', 'ArrowDown']: sheet.press(key)
+    assert ink(card) > drawn
+    sheet.press('u')
+    assert abs(ink(card) - drawn) < .2
+    letter = photo.with_name('letter.png')
+    letter.write_text('Dear Sir')
+    card.locator('input[type=file]').set_input_files(letter)
+    card.locator('.clz-notice[data-kind=error]', has_text='letter.png: not a picture').wait_for()
+    card.locator('input[type=file]').set_input_files(photo)
+    page.wait_for_function('([img, old]) => img.src !== old', arg=[card.locator('.clz-picture img').element_handle(), result()])
+    page.wait_for_timeout(1000)
+    shot('traced')
+    assert ink(card) > 2*drawn and not page.errors
+
+
+def camera(page, artifacts, where): return lambda name: page.screenshot(path=artifacts/f'{where}_{name}.png')
+
+
+def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
+    shot = camera(page, artifacts, 'voila')
+    page.goto(voila)
+    app, pad = page.locator('.clz-card').nth(0), page.locator('.clz-card').nth(1)
+    app.get_by_role('button', name='Choose photos').wait_for()
+    shot('start')
+    use_the_app(page, app, photo, shot)
+    use_the_pad(page, pad, photo, shot)
+    drop_file(page, app, photo)
+    app.locator('.clz-strip button').nth(5).wait_for()
+    page.set_viewport_size(dict(width=390, height=844)) # a phone
+    app.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    shot('phone')
+    assert app.evaluate('e => e.scrollWidth <= innerWidth')
+
+
+def test_notebook_10_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
+    shot = camera(page, artifacts, 'lab')
+    page.goto(lab)
+    page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
+    page.get_by_role('menuitem', name='Run', exact=True).click()
+    page.get_by_role('menuitem', name='Run All Cells', exact=True).click()
+    card = page.locator('.clz-card').first
+    card.wait_for()
+    page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
+    use_the_app(page, card, photo, shot)
+    page.get_by_role('menuitem', name='Kernel', exact=True).click()
+    page.get_by_role('menuitem', name='Shut Down Kernel', exact=True).click()
+    page.get_by_text('No Kernel | ').wait_for()
+    card.locator('.clz-strip button').first.click()
+    card.locator('.clz-lost', has_text='Python does not answer').wait_for(timeout=15_000)
+    shot('closed_kernel')
+
+
+EXPLORERS = """
+import numpy as np, torch
+from PIL import ImageOps
+from colorize_lib.all import *
+from colorize_lib.lab_explorer import LabExplorer
+from colorize_lib.loss_explorer import LossExplorer, LossResults, Method
+from colorize_lib.monitor import TrainingMonitor
+display(LabExplorer())
+truth = np.stack([np.asarray(ImageOps.fit(open_photo(p), (96, 96))) for p in carried_photos()[:4]])
+logits = np.random.default_rng(0).normal(size=(4, 30, 30))
+methods = [Method('l1', (truth*.5 + 60).astype('uint8')), Method('gan', truth[..., ::-1].copy()), *(Method('both', (truth*.8 + v/10).astype('uint8'), v) for v in (10., 100.))]
+display(LossExplorer(LossResults(truth.mean(-1).astype('uint8'), truth, methods, logits + 1, logits - 1, judged=2)))
+dls = colorize_dls([paint_scene(i, 54) for i in range(60)], size=48, bs=8, cache=False)
+learn = colorize_learner(dls, Unet(nf=8, n_down=2))
+with learn.no_logging(), learn.no_bar(): learn.fit(2, 3e-3, cbs=TrainingMonitor(pause=.1, share=.2))
+"""
+
+
+@pytest.fixture(scope='module')
+def explorers(tmp_path_factory):
+    nbformat = pytest.importorskip('nbformat')
+    folder = tmp_path_factory.mktemp('explorers')
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(EXPLORERS)]), folder/'explorers.ipynb')
+    yield from serve(['voila', str(folder/'explorers.ipynb')], '/', folder)
+
+
+def test_explorers_by_keyboard_and_a_training_that_is_watched(page, explorers, artifacts):
+    page.goto(explorers)
+    page.locator('.clz-curves polyline').first.wait_for()
+    lab, losses, training = (page.locator('.clz-card').nth(i) for i in range(3))
+    text, picture = lab.locator('.clz-text'), lab.locator('.clz-pick')
+    assert 'Pixel 96, 240' in text.inner_text()
+    picture.focus()
+    for _ in range(3): picture.press('Shift+ArrowRight')
+    text.get_by_text('Pixel 192, 240').wait_for()
+    picture.click(position=dict(x=2, y=2))
+    text.get_by_text('Pixel 1, 1:').wait_for()
+    assert losses.locator('figcaption', has_text='lambda = 10').count() == 1
+    losses.get_by_role('slider', name='lambda: weight of L1').or_(losses.locator('.noUi-handle').first).first.press('ArrowRight')
+    losses.locator('figcaption', has_text='lambda = 100').wait_for()
+    assert all(img.get_attribute('alt') for img in losses.locator('figure img:visible').all())
+    assert training.locator('.clz-legend', has_text='valid loss').count() == 1 and 'Curves. loss:' in training.locator('svg').get_attribute('aria-label')
+    for name, card in dict(lab_explorer=lab, loss_explorer=losses, monitor=training).items(): card.screenshot(path=artifacts/f'{name}.png')
+    assert not page.errors
