@@ -10,6 +10,7 @@ from colorize_lib.losses import *
 from colorize_lib.metrics import *
 from colorize_lib.patchgan import *
 from colorize_lib.pictures import *
+from colorize_lib.pix2pix_unet import *
 from colorize_lib.recolor import *
 from colorize_lib.results import *
 from colorize_lib.samples import *
