@@ -12,7 +12,7 @@ import argparse, contextlib, errno, glob, json, math, os, re, sys, time, warning
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# %% ../nbs/12_commands.ipynb #347592d9
+# %% ../nbs/12_commands.ipynb #a03dad14
 _writable = 'jpg', 'jpeg', 'png', 'tif', 'tiff', 'webp', 'bmp', 'avif'
 
 def _checked(kind, fits, wish):
@@ -24,18 +24,22 @@ def _checked(kind, fits, wish):
         raise argparse.ArgumentTypeError(f'{text!r}: expected {wish}')
     return convert
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    "Says a default where there is one"
+    def _get_help_string(self, action): return action.help if action.default in (None, False) else super()._get_help_string(action)
+
 def colorize_parser()->argparse.ArgumentParser:
     "The options of `colorize`"
-    p = argparse.ArgumentParser('colorize', description='Colour photos. Each keeps its size and its lightness; the original is never touched.',
-        epilog='examples:  colorize grandma.jpg     colorize scans/ --recursive -o coloured/     colorize "*.png" --size 384 --compare',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p = argparse.ArgumentParser('colorize', description='Colour photos, or line drawings. Each keeps its size, a photo its lightness; the original is never touched.', formatter_class=_Help,
+        epilog='examples:\n  colorize grandma.jpg\n  colorize scans/ --recursive -o coloured/\n  colorize "*.png" --size 384 --compare\n  colorize dragon.png --task sketch')
     add = p.add_argument
     add('inputs', nargs='+', metavar='PHOTO', help='photos, folders, patterns such as "scans/*.jpg"')
     add('-r', '--recursive', action='store_true', help='search folders to any depth')
     add('-o', '--out', metavar='DIR', help='folder for the results, made if need be; sub-folders are kept. Without it: beside each photo')
     add('--suffix', default='_color', type=_checked(str, lambda s: not re.search(r'[/\\\0]', s), 'no slash'), help="added to each result's name")
     add('--format', choices=_writable, metavar='FMT', help=f'one of {", ".join(_writable)}; without it: the format of the photo')
-    add('--model', default='grayscale', help='a model in the package, or a .safetensors file')
+    add('--task', choices=('grayscale', 'sketch'), help='what is given: photos (grayscale), or line drawings (sketch); without it: photos, or what the model is for')
+    add('--model', help="a .safetensors file, or the name of a model in the package; without it: the package's own for the task")
     add('--size', type=_checked(int, lambda n: n >= 16, 'a whole number, at least 16'), metavar='N', help='pixels of the short side as the network sees it; without it: as trained')
     add('--saturation', type=_checked(float, lambda x: math.isfinite(x) and x >= 0, 'a number, 0 or more'), default=1., metavar='X', help='factor on the colours; 0 is gray')
     add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
@@ -191,18 +195,20 @@ def run(
         left = _clock(sum(spent)/len(spent)*(len(todo) - i - 1)) if spent else '?'
         if job.status == 'done': _say(f'[{i + 1}/{len(todo)}] {job.target} ({job.seconds:.1f} s, {left} left)')
 
-# %% ../nbs/12_commands.ipynb #88f3e594
+# %% ../nbs/12_commands.ipynb #39c61876
 def main(
     argv=None, # the command line; default: `sys.argv`
 )->int: # the exit code
     "The command `colorize`"
     parser = colorize_parser()
     args, jobs, code, loaded, error, start = parser.parse_args(argv), [], 0, [], '', time.perf_counter()
+    args.model = args.model or args.task or 'grayscale'
     if args.out == '': parser.error("-o '': an empty name")
     if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir(): parser.error(f'-o {args.out}: not a folder')
     def colorizer():
         from colorize_lib.colorizer import Colorizer
         if not loaded: loaded.append(Colorizer.load(args.model, args.device))
+        if args.task not in (None, made_for := loaded[0].config['task']): raise ValueError(f'{args.model}: this model is for --task {made_for}')
         return loaded[0]
     with warnings.catch_warnings():
         warnings.simplefilter('always')

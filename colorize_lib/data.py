@@ -65,7 +65,7 @@ def load_split(
                          f'of {len(items)} photos only {len(valid) + len(train)} can be used')
     return train, valid
 
-# %% ../nbs/01_data.ipynb #f9d5a29a
+# %% ../nbs/01_data.ipynb #19a537a8
 def gather(
     photos, # `Photos`
     idxs, # which ones
@@ -85,16 +85,16 @@ def gather(
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 class ToSize(ItemTransform):
-    "Bring a batch `(rgb,)` of uint8 crops to one size, on the device it is on"
+    "Bring the uint8 crops of a batch `(rgb, ...)` to one size, on the device they are on"
     order = -1 # first of all: what follows works on fewer pixels
     def __init__(self, size): self.size = size
     def encodes(self, batch):
-        rgb, = batch
-        return batch if rgb.shape[-1] == self.size else (resize(rgb, [self.size]*2, antialias=True),)
+        rgb, *rest = batch
+        return batch if rgb.shape[-1] == self.size else (resize(rgb, [self.size]*2, antialias=True), *rest)
 
-# %% ../nbs/01_data.ipynb #9f162ebb
+# %% ../nbs/01_data.ipynb #df2aee07
 class PhotoDL(TfmdDL):
-    "Batches `(rgb,)` of uint8 photos, shuffled, cropped and flipped by `(seed, epoch, batch)` alone"
+    "Batches `(rgb, seeds)`: uint8 photos, shuffled, cropped and flipped by `(seed, epoch, batch)` alone, and three numbers a photo from which a task may draw more"
     first_batch = 0 # of the next pass: batches before it are skipped, at no cost
     def __init__(self,
         dataset, # `Photos`, or paths and images to make them from
@@ -125,8 +125,10 @@ class PhotoDL(TfmdDL):
     def create_batches(self, samps):
         samps, n, first, self.first_batch = list(samps), self.bs*self.world, self.first_batch, 0
         for b in range(first, len(self)):
-            rng = _rng(self.seed, self.epoch, b, purpose=3) if self.shuffle else None
-            yield (gather(self.dataset, samps[b*n:(b + 1)*n], self.size, rng, slice(self.rank*self.bs, (self.rank + 1)*self.bs)),)
+            rng, idxs = _rng(self.seed, self.epoch, b, purpose=3) if self.shuffle else None, samps[b*n:(b + 1)*n]
+            part = slice(self.rank*self.bs, (self.rank + 1)*self.bs)
+            # in validation a photo's numbers are the same in every epoch
+            yield gather(self.dataset, idxs, self.size, rng, part), np.array([(self.seed, self.epoch + 1 if self.shuffle else 0, i) for i in idxs[part]])
 
     def one_batch(self):
         epoch = self.epoch

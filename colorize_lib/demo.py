@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/demo.html.md"""
 # %% auto #0
 __all__ = ['demo_recipe', 'run_demo', 'show_default_model', 'main']
 
-# %% ../nbs/11_demo.ipynb #65947b88
+# %% ../nbs/11_demo.ipynb #1d78dd3f
 import random, sys, time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import replace
@@ -17,7 +17,8 @@ import matplotlib.pyplot as plt, pandas as pd, torch
 from PIL import Image
 
 from .cache import Photos
-from .colorizer import Colorizer
+from .colorizer import Colorizer, picture_tasks
+from .drawings import draw_house
 from .lab import colorize_dls
 from .model_card import measure, summarize
 from .patchgan import PatchGAN
@@ -38,12 +39,13 @@ def demo_recipe(
     epochs = lambda seen: min(40, max(1, round(seen/n_train)))
     return Recipe(size=size, bs=16, epochs_l1=epochs(seen_l1), lr_l1=3e-3, epochs_gan=epochs(seen_gan))
 
-# %% ../nbs/11_demo.ipynb #8c73e4be
+# %% ../nbs/11_demo.ipynb #3244be48
 def run_demo(
     items, # a folder, or paths and images: the photos to train on and to hold out
     out, # folder for the results, made if need be
     size=96, # pixels
     seed=42, # of split, weights and training
+    task='grayscale', # what is given
     only=None, # measure only photos whose name begins so
     **seen # `seen_l1`, `seen_gan`: see `demo_recipe`
 )->dict: # 'losses' and 'metrics', the two tables
@@ -54,15 +56,15 @@ def run_demo(
     if len(items) > 3600: items = random.Random(seed).sample(items, 3600)
     torch.manual_seed(seed)
     print(f'Reading {len(items)} photos')
-    dls = colorize_dls(items, size, bs=16, seed=seed)
+    dls = colorize_dls(items, size, bs=16, seed=seed, task=task)
     if dls.left_out: pd.Series(dls.left_out, name='reason').rename_axis('photo').to_csv(out/'left_out.csv')
     recipe = demo_recipe(len(dls.train.dataset), size, **seen)
-    learn, measured = colorize_learner(dls, Unet(nf=16)), {}
+    learn, measured = colorize_learner(dls, Unet(dls.task.n_in, dls.task.n_out, nf=16)), {}
     print(f'Stage 1: {recipe.epochs_l1} epochs by L1 on {len(dls.train.dataset)} photos')
     fit_recipe(learn, replace(recipe, epochs_gan=0))
     measured['stage 1: L1'] = evaluate(learn)
     print(f'Stage 2: {recipe.epochs_gan} epochs against a PatchGAN')
-    fit_recipe(learn, replace(recipe, epochs_l1=0), PatchGAN(nf=32, n_down=2))
+    fit_recipe(learn, replace(recipe, epochs_l1=0), PatchGAN(dls.task.n_in + dls.task.n_out, nf=32, n_down=2))
     print(f'Colouring {len(dls.valid.dataset)} photos that were not trained on')
     measured['stage 2: PatchGAN'] = evaluate(learn)
     if only: measured = {k: df[df.name.str.startswith(only)] for k, df in measured.items()}
@@ -73,24 +75,26 @@ def run_demo(
         plt.close(fig)
     return tables
 
-# %% ../nbs/11_demo.ipynb #6b144b60
+# %% ../nbs/11_demo.ipynb #b61aa10a
 def show_default_model(
     items, # a folder, or paths and images: real photos
     out, # folder for the picture
+    task='grayscale', # whose model
     n=8, # how many photos, drawn with `seed`
     seed=42,
 )->dict: # of `summarize`
-    "Colour photos by the default model; write default_model.png"
+    "Colour photos, or drawings, by the default model of a task; write default_TASK.png"
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
-    photos = Photos.load(iter(random.Random(seed).sample(items, len(items))), 256, min(n, len(items)))
-    squares = [Image.fromarray(rgb) for rgb in photos.array]
-    df, colored = measure(Colorizer.load(), squares)
-    fig = show_grid([im for row in zip([o.convert('L') for o in squares], colored, squares) for im in row], ['gray', 'coloured', 'truth']*2)
-    fig.savefig(Path(out)/'default_model.png', dpi=110)
+    photos, colorizer = Photos.load(iter(random.Random(seed).sample(items, len(items))), 256, min(n, len(items))), Colorizer.load(task)
+    df, squares = measure(colorizer, [Image.fromarray(rgb) for rgb in photos.array])
+    rows = list(zip(*squares.values()))
+    if colorizer.task.takes == 'drawing': rows = [*rows[:len(rows)//2*2 - 1], (house := draw_house(), colorizer(house), Image.new('L', house.size, 255))]
+    fig = show_grid([im for row in rows for im in row], list(squares)*2)
+    fig.savefig(Path(out)/f'default_{task}.png', dpi=110)
     plt.close(fig)
     return summarize(df)
 
-# %% ../nbs/11_demo.ipynb #11d6665d
+# %% ../nbs/11_demo.ipynb #5e4d915d
 def main(
     argv=None, # the command line; default: `sys.argv`
 ):
@@ -100,21 +104,23 @@ def main(
     parser.add_argument('data', nargs='?', help='folder of photos to train on; without it: real photos and painted landscapes that need no download')
     parser.add_argument('-o', '--out', default='demo_out', help='folder for gallery, loss curves and tables')
     parser.add_argument('--size', type=int, default=96, help='pixels of the training photos')
+    parser.add_argument('--task', choices=tuple(picture_tasks), default='grayscale', help='what is given: gray photos, or drawings')
     args = parser.parse_args(argv)
     start = time.time()
     try:
-        tables = run_demo(args.data, args.out, args.size) if args.data else run_demo(sample_photos(), args.out, args.size, only='scene ')
-        print('Colouring real photos by the default model')
-        shown = show_default_model(args.data or carried_photos(), args.out)
+        tables = run_demo(args.data or sample_photos(), args.out, args.size, task=args.task, only=None if args.data else 'scene ')
+        print('Colouring real photos, and drawings of them, by the default models')
+        shown = {task: show_default_model(args.data or carried_photos(), args.out, task) for task in picture_tasks}
     except (ValueError, OSError) as e: sys.exit(f'colorize-demo: {e}')
     except KeyboardInterrupt: sys.exit('\ncolorize-demo: stopped before there were results to write')
     what = 'held-out photos' if args.data else 'held-out painted scenes'
     out = Path(args.out)
     print(f"\nTable 1, losses of the PatchGAN stage (training photos)\n{tables['losses'].round(3).to_string()}"
           f"\n\nMetrics on {what}\n{tables['metrics'].to_string()}\n"
-          f"\nThe default model on {shown['photos']} real photos: {shown['over_gray']:+.2f} dB over gray, {shown['colorfulness']:.0%} of the true colourfulness"
+          f"\nThe default models on {shown['grayscale']['photos']} real photos: {shown['grayscale']['over_gray']:+.2f} dB over gray, {shown['grayscale']['colorfulness']:.0%} "
+          f"of the true colourfulness; from sketches {shown['sketch']['over_constant']:+.2f} dB over each photo's own mean colour, {shown['sketch']['colorfulness']:.0%}"
           f"\n\nDone in {time.time() - start:.0f} s. Look at\n  {out/'gallery.png'}   input, prediction, truth"
-          f"\n  {out/'default_model.png'}   real photos, coloured by the model in the package"
+          f"\n  {out/'default_grayscale.png'}, {out/'default_sketch.png'}   real photos, and drawings of them, coloured by the models in the package"
           f"\n  {out/'losses.png'}    the loss curves\n  {out/'metrics.csv'}, {out/'losses.csv'}"
-          f"\nTo colour your own: colorize photo.jpg"
+          f"\nTo colour your own: colorize photo.jpg, colorize drawing.png --task sketch"
           f"\nTo read how it works, and to change it: make lab   (or: jupyter lab nbs/index.ipynb)")

@@ -7,7 +7,9 @@ Docs: https://OWNER.github.io/colorize_lib/lab_space.html.md"""
 # %% auto #0
 __all__ = ['tasks', 'rgb_to_lab', 'lab_to_rgb', 'normalize_lab', 'denormalize_lab', 'Grayscale', 'get_task', 'colorize_dls']
 
-# %% ../nbs/02_lab_space.ipynb #19f9b437
+# %% ../nbs/02_lab_space.ipynb #e3767be8
+from pkgutil import resolve_name
+
 import torch
 from fasttransform import ItemTransform
 
@@ -69,9 +71,9 @@ def denormalize_lab(
     "The inverse of `normalize_lab`"
     return torch.cat([(lum.float() + 1)*50, ab.float()*110], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #56659b69
+# %% ../nbs/02_lab_space.ipynb #c186bdb3
 class Grayscale(ItemTransform):
-    "The grayscale task: `(rgb,)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
+    "The grayscale task: `(rgb, ...)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
     baselines = {'gray': ('gray (no colour)', lambda lum, ab: torch.zeros_like(ab))} # answers that know nothing: label, function of (input, target)
     def encodes(self, batch): return normalize_lab(rgb_to_lab(batch[0]/255))
@@ -79,17 +81,20 @@ class Grayscale(ItemTransform):
         lum, ab = batch
         return lab_to_rgb(denormalize_lab(lum, torch.zeros_like(ab))), lab_to_rgb(denormalize_lab(lum, ab))
 
-# %% ../nbs/02_lab_space.ipynb #b17e7924
-tasks = {'grayscale': Grayscale} # a room that knows another task adds it here
+# %% ../nbs/02_lab_space.ipynb #998f6cb5
+# by name: a class, or where it is written; a later room is opened only when its task is asked for
+tasks = {'grayscale': Grayscale, 'sketch': 'colorize_lib.sketch:Sketch'}
 
 def get_task(
-    name, # a key of `tasks`
+    task, # a key of `tasks`; or a task object, which is returned as it is
 ):
-    "A new task object"
-    if name not in tasks: raise ValueError(f'task={name!r}: choose from {", ".join(map(repr, tasks))}')
-    return tasks[name]()
+    "A task object"
+    if not isinstance(task, str): return task
+    if task not in tasks: raise ValueError(f'task={task!r}: choose from {", ".join(map(repr, tasks))}')
+    found = tasks[task]
+    return (resolve_name(found) if isinstance(found, str) else found)()
 
-# %% ../nbs/02_lab_space.ipynb #659e85e4
+# %% ../nbs/02_lab_space.ipynb #6d4e3fff
 def colorize_dls(
     files, # paths or `PIL.Image`s, as from `photo_files` or `sample_photos`; or a folder
     size=256, # pixels a side of the training images
@@ -97,7 +102,7 @@ def colorize_dls(
     n_train=None, # photos to train on; default: all that validation leaves
     n_valid=None, # photos to validate on; default: a fifth
     seed=42, # of the split, of order, crops and flips
-    task='grayscale', # a key of `tasks`
+    task='grayscale', # a key of `tasks`, or a task object
     device=None, # default: the GPU if there is one
     zoom=1.125, # training photos are kept this much larger than `size`: the room for random crops
     cache=None, # folder for the decoded photos; default: `cache_folder()`; `False`: keep them in memory

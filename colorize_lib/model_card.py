@@ -7,7 +7,8 @@ Docs: https://OWNER.github.io/colorize_lib/model_card.html.md"""
 # %% auto #0
 __all__ = ['measure', 'summarize', 'grid_pattern', 'hue_bias', 'colors', 'write_card']
 
-# %% ../nbs/13_model_card.ipynb #504ad2f5
+# %% ../nbs/13_model_card.ipynb #99d2a7af
+import warnings
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -16,12 +17,15 @@ from PIL import Image
 
 from .cache import Photos
 from .colorizer import Colorizer, weights_file
-from .lab import denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab
+from .lab import get_task, rgb_to_lab
+from .metrics import photo_metrics
 from .pictures import photo_files
-from .results import photo_metrics
 
-# %% ../nbs/13_model_card.ipynb #5f1061f3
+# %% ../nbs/13_model_card.ipynb #55f8cf30
 def _tensor(img): return torch.from_numpy(np.array(img)).permute(2, 0, 1)/255
+def _array(rgb): return (rgb*255).round().byte().permute(1, 2, 0).numpy()
+
+_metrics = 'psnr', 'ssim', 'colorfulness', 'colorfulness_true'
 
 def measure(
     colorizer, # a `Colorizer`
@@ -29,27 +33,36 @@ def measure(
     size=256, # pixels of the squares that are coloured and compared
     render=None, # size at which the network works; default: the colorizer's
     saturation=1., # factor on its colours
-): # a `DataFrame`, a row a photo (`name`, `photo_metrics`, `psnr_gray`, `ssim_gray`), and the coloured squares, uint8 `(N,size,size,3)`
+    task=None, # a task object that makes the pictures to colour; default: the colorizer's task
+): # a `DataFrame`, a row a photo (name, metrics, those of each baseline), and a dict of squares, uint8 `(N,size,size,3)`: given, coloured, truth
     "Measure a colorizer on photos, from picture to picture"
-    photos, rows, results = Photos.load(photo_files(items) if isinstance(items, (str, Path)) else items, size), [], []
-    for name, rgb in zip(photos.names, progress_bar(photos.array, leave=False)):
+    photos, rows = Photos.load(photo_files(items) if isinstance(items, (str, Path)) else items, size), []
+    task, squares = task or get_task(colorizer.config['task']), dict(given=[], coloured=[], truth=photos.array)
+    for i, rgb in enumerate(progress_bar(photos.array, leave=False)):
+        x, y = task((torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None], np.array([i])))
         truth = _tensor(rgb)
-        lum, ab = normalize_lab(rgb_to_lab(truth))
-        gray = lab_to_rgb(denormalize_lab(lum, ab*0))
-        results.append(np.array(colorizer(Image.fromarray(rgb), size=render, saturation=saturation)))
-        base = photo_metrics(gray, truth)
-        rows.append(dict(name=name) | photo_metrics(_tensor(results[-1]), truth) | dict(psnr_gray=base['psnr'], ssim_gray=base['ssim']))
-    return pd.DataFrame(rows), np.stack(results)
+        squares['given'].append(_array(task.decode((x, y))[0][0]))
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore') # some drawings look like photos to it; here they are not
+            squares['coloured'].append(np.array(colorizer(Image.fromarray(squares['given'][-1]), size=render, saturation=saturation)))
+        row = dict(name=photos.names[i]) | photo_metrics(_tensor(squares['coloured'][-1]), truth, _metrics)
+        for key, (_, answer) in task.baselines.items():
+            base = photo_metrics(task.decode((x, answer(x, y)))[1][0], truth, _metrics[:2])
+            row |= {f'{k}_{key}': v for k, v in base.items()}
+        rows.append(row)
+    return pd.DataFrame(rows), {k: np.stack(v) for k, v in squares.items()}
 
 def summarize(
     df, # from `measure`
-)->dict: # dB over gray, SSIM, share of the true colourfulness; near-gray photos apart
+)->dict: # of means: psnr, ssim, share of the true colourfulness; the same of baselines, and how far over them; near-gray photos apart
     "The numbers by which a model is chosen"
     colorful = df[df.colorfulness_true >= 8]
-    return {'photos': len(colorful), 'psnr': colorful.psnr.mean(), 'psnr_gray': colorful.psnr_gray.mean(), 'over_gray': (colorful.psnr - colorful.psnr_gray).mean(),
-            'better_than_gray': (colorful.psnr > colorful.psnr_gray).mean(), 'ssim': colorful.ssim.mean(), 'ssim_gray': colorful.ssim_gray.mean(),
-            'colorfulness': colorful.colorfulness.mean()/colorful.colorfulness_true.mean(),
-            'near_gray_photos': len(df) - len(colorful), 'over_gray_all_photos': (df.psnr - df.psnr_gray).mean()}
+    s = {'photos': len(colorful), 'near_gray_photos': len(df) - len(colorful), 'psnr': colorful.psnr.mean(), 'ssim': colorful.ssim.mean(),
+         'colorfulness': colorful.colorfulness.mean()/colorful.colorfulness_true.mean()}
+    for key in (c[5:] for c in df.columns if c.startswith('psnr_')):
+        s |= {f'psnr_{key}': colorful[f'psnr_{key}'].mean(), f'ssim_{key}': colorful[f'ssim_{key}'].mean(), f'over_{key}': (colorful.psnr - colorful[f'psnr_{key}']).mean(),
+              f'better_than_{key}': (colorful.psnr > colorful[f'psnr_{key}']).mean(), f'over_{key}_all_photos': (df.psnr - df[f'psnr_{key}']).mean()}
+    return s
 
 # %% ../nbs/13_model_card.ipynb #d5925f39
 def grid_pattern(
@@ -70,7 +83,30 @@ def hue_bias(
 
 def colors(pictures): return torch.cat([rgb_to_lab(_tensor(o))[None, 1:] for o in pictures])
 
-# %% ../nbs/13_model_card.ipynb #2a86a1f3
+# %% ../nbs/13_model_card.ipynb #9954e231
+_periods = 2, 4, 8, 16, 32
+_card = f'''{{words}}
+
+## Measured
+
+{{s[photos]}} photos that it was not trained on, squares of 256 pixels, from picture to picture by `Colorizer` (working size {{size}}).
+Another {{s[near_gray_photos]}} photos have a true colourfulness under 8 and are counted apart.
+
+{{table}}
+
+- Colourfulness: {{s[colorfulness]:.1%}} of the truth's.
+- Hue bias (0 all hues, 1 a single one): {{ours:.2f}}, in truth {{truth:.2f}}.
+- Grid patterns of period {", ".join(map(str, _periods))} in colours, in CIE units (in truth): {{patterns}}.
+
+Its worst photos:
+
+{{worst}}
+
+Its best:
+
+{{best}}
+'''
+
 def write_card(
     model, # name or file of a model
     items, # photos to measure on, that it was not trained on
@@ -80,35 +116,19 @@ def write_card(
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
     colorizer, path = Colorizer.load(model), Path(path or weights_file(model).with_suffix('.md'))
     words = path.read_text(encoding='utf-8').partition('## Measured')[0].strip() if path.exists() else f'# {model}'
-    df, results = measure(colorizer, items)
-    truth = Photos.load(items, 256).array
-    s, pattern = summarize(df), {k: (grid_pattern(colors(results), k), grid_pattern(colors(truth), k)) for k in (2, 4, 8, 16, 32)}
-    gain = (df.psnr - df.psnr_gray).sort_values()
-    lines = lambda idxs: '\n'.join(f'| {Path(df.name[i]).name} | {gain[i]:+.2f} | {df.colorfulness[i]:.0f} | {df.colorfulness_true[i]:.0f} |' for i in idxs)
-    head = '| photo | dB over gray | colourfulness | in truth |\n|---|---|---|---|\n'
-    path.write_text(f'''{words}
-
-## Measured
-
-{s["photos"]} photos that it was not trained on, squares of 256 pixels, from picture to picture by `Colorizer` (working size {colorizer.size}).
-Another {s["near_gray_photos"]} photos have a true colourfulness under 8 and are counted apart.
-
-| | model | gray |
-|---|---|---|
-| PSNR | {s["psnr"]:.2f} dB ({s["over_gray"]:+.2f}) | {s["psnr_gray"]:.2f} dB |
-| SSIM | {s["ssim"]:.4f} | {s["ssim_gray"]:.4f} |
-| colourfulness, share of the truth's | {s["colorfulness"]:.1%} | 0% |
-| photos that are better than gray | {s["better_than_gray"]:.0%} | |
-| PSNR over gray with the near-gray photos | {s["over_gray_all_photos"]:+.2f} dB | |
-| hue bias (0 all hues, 1 a single one); in truth {hue_bias(colors(truth)):.2f} | {hue_bias(colors(results)):.2f} | |
-| grid patterns of period {", ".join(map(str, pattern))}, in CIE units (in truth) | {", ".join(f"{a:.2f} ({b:.2f})" for a, b in pattern.values())} | |
-
-Its worst photos:
-
-{head}{lines(gain.index[:8])}
-
-Its best:
-
-{head}{lines(gain.index[::-1][:8])}
-''', encoding='utf-8')
+    df, squares = measure(colorizer, items)
+    s, (_, ours, truth) = summarize(df), (None if k == 'given' else colors(v) for k, v in squares.items())
+    labels = {k: label for k, (label, _) in get_task(colorizer.config['task']).baselines.items()}
+    best = max(labels, key=lambda k: s[f'psnr_{k}'])
+    gain, row = (df.psnr - df[f'psnr_{best}']).sort_values(), lambda *cells: f'| {" | ".join(cells)} |'
+    table = [row('', 'model', *labels.values()), '|---'*(2 + len(labels)) + '|',
+             row('PSNR, dB (model over it)', f'{s["psnr"]:.2f}', *(f'{s[f"psnr_{k}"]:.2f} ({s[f"over_{k}"]:+.2f})' for k in labels)),
+             row('SSIM', f'{s["ssim"]:.4f}', *(f'{s[f"ssim_{k}"]:.4f}' for k in labels)),
+             row('photos on which the model is better', '', *(f'{s[f"better_than_{k}"]:.0%}' for k in labels)),
+             row('dB over it, near-gray photos included', '', *(f'{s[f"over_{k}_all_photos"]:+.2f}' for k in labels))]
+    photos = lambda idxs: '\n'.join([f'| photo | dB over {labels[best]} | colourfulness | in truth |\n|---|---|---|---|',
+                                     *(row(Path(df.name[i]).name, f'{gain[i]:+.2f}', f'{df.colorfulness[i]:.0f}', f'{df.colorfulness_true[i]:.0f}') for i in idxs)])
+    patterns = (f'{grid_pattern(ours, k):.2f} ({grid_pattern(truth, k):.2f})' for k in _periods)
+    path.write_text(_card.format(words=words, s=s, size=colorizer.size, table='\n'.join(table), ours=hue_bias(ours), truth=hue_bias(truth),
+                                 patterns=', '.join(patterns), worst=photos(gain.index[:8]), best=photos(gain.index[::-1][:8])), encoding='utf-8')
     return df

@@ -7,11 +7,11 @@ Docs: https://OWNER.github.io/colorize_lib/results.html.md"""
 # %% auto #0
 __all__ = ['colored', 'evaluate', 'baseline_labels', 'comparison_table', 'interval_table', 'loss_table', 'plot_losses', 'gallery']
 
-# %% ../nbs/07_results.ipynb #0d238f4b
+# %% ../nbs/07_results.ipynb #54adb5a1
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from fastprogress.fastprogress import progress_bar
 
-from .lab import tasks
+from .lab import get_task, tasks
 from .metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
 from .pictures import show_grid
 from .training import loss_names
@@ -53,13 +53,13 @@ def evaluate(
 
 _of_truth = 'colorfulness_true', 'rarity' # the same for all methods
 
-# %% ../nbs/07_results.ipynb #f0ae1758
+# %% ../nbs/07_results.ipynb #1f3df101
 def baseline_labels(
     results, # dict from a method's name to its `evaluate`
 )->dict: # from key to label, in the order of the columns
     "The baselines that were measured beside all methods"
     keys = [[c[5:] for c in df.columns if c.startswith('psnr_')] for df in results.values()]
-    known = {k: label for task in tasks.values() for k, (label, _) in task.baselines.items()}
+    known = {k: label for task in tasks for k, (label, _) in get_task(task).baselines.items()}
     for df in results.values(): known |= df.attrs.get('baselines', {})
     return {k: known.get(k, k) for k in keys[0] if all(k in o for o in keys)}
 
@@ -75,7 +75,7 @@ def _same_photos(results):
     if not mask.any(): raise ValueError(f'no photo is left to average over: {"; ".join(f"{n} {kind}" for kind, n in counts.items() if n)}')
     return {k: df[mask] for k, df in results.items()}
 
-# %% ../nbs/07_results.ipynb #978c5ef5
+# %% ../nbs/07_results.ipynb #32b81854
 def comparison_table(
     results, # dict from a method's name to its `evaluate`, all on the same photos
 )->pd.DataFrame: # a row a method, the baselines first, the truth last
@@ -94,7 +94,7 @@ def comparison_table(
 
 _columns = ['psnr', 'ssim', 'colorfulness']
 
-# %% ../nbs/07_results.ipynb #50097907
+# %% ../nbs/07_results.ipynb #63d5ee39
 def interval_table(
     results, # dict from a method's name to its `evaluate`, all on the same photos
     n=1000, seed=0, # of `bootstrap`

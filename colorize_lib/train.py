@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/train.html.md"""
 # %% auto #0
 __all__ = ['Plan', 'EpochLog', 'run_plan', 'main']
 
-# %% ../nbs/12_train.ipynb #cdfda748
+# %% ../nbs/12_train.ipynb #e7298cea
 import json, os, sys
 from argparse import ArgumentParser, BooleanOptionalAction
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -18,7 +18,7 @@ from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
 
 from .checkpoints import Checkpoints
-from .lab import colorize_dls
+from .lab import colorize_dls, get_task, tasks
 from .losses import Regression
 from .patchgan import PatchGAN
 from .results import comparison_table, evaluate, gallery, loss_table, plot_losses
@@ -55,7 +55,7 @@ class Plan(Recipe):
             raise ValueError(f'{path}: unknown {", ".join(map(repr, sorted(set(plan) - known)))}; a plan may have {", ".join(sorted(known))}')
         return cls(**plan)
 
-# %% ../nbs/12_train.ipynb #6431159c
+# %% ../nbs/12_train.ipynb #b63345b5
 class EpochLog(Callback):
     "Appends a line of JSON an epoch to a file"
     order = 55 # after the `Recorder`
@@ -86,20 +86,22 @@ def run_plan(
     torch.manual_seed(plan.seed)
     if plan.generator not in generators: raise ValueError(f'generator={plan.generator!r}: choose from {", ".join(map(repr, generators))}')
     loss = Regression(plan.loss)
-    try: net = generators[plan.generator](**plan.kwargs)
+    task = get_task(plan.task)
+    kwargs = ({} if (task.n_in, task.n_out) == (1, 2) else dict(n_in=task.n_in, n_out=task.n_out)) | plan.kwargs # generators make ab from lum by themselves
+    try: net = generators[plan.generator](**kwargs)
     except TypeError as e: raise ValueError(f'kwargs={plan.kwargs}: {e}') from e
-    dls = colorize_dls(items, plan.size, plan.bs, n_valid=plan.n_valid, seed=plan.seed, task=plan.task, zoom=plan.zoom, cache=cache, device=device)
+    dls = colorize_dls(items, plan.size, plan.bs, n_valid=plan.n_valid, seed=plan.seed, task=task, zoom=plan.zoom, cache=cache, device=device)
     learn = colorize_learner(dls, net, loss, plan.precision, path=out)
     fit_recipe(learn, plan, PatchGAN(dls.task.n_in + dls.task.n_out, nf=32, n_down=2 if plan.size < 128 else 3), cbs=_callbacks(out, resume, minutes))
     if in_parallel(): # what follows is done by the first process, alone
         torch.distributed.destroy_process_group()
         os.environ['WORLD_SIZE'] = '1'
-    if not rank_distrib(): _write_results(learn, out, plan)
+    if not rank_distrib(): _write_results(learn, out, plan, kwargs)
     return learn
 
-# %% ../nbs/12_train.ipynb #4645b0da
-def _write_results(learn, out, plan):
-    kwargs = {k: v for k, v in plan.kwargs.items() if k != 'pretrained'}
+# %% ../nbs/12_train.ipynb #14cc9140
+def _write_results(learn, out, plan, kwargs):
+    kwargs = {k: v for k, v in kwargs.items() if k != 'pretrained'}
     save_weights(learn.model, out/'generator.safetensors', dict(generator=plan.generator, kwargs=kwargs, task=plan.task, size=plan.render or plan.size))
     (out/'plan.json').write_text(json.dumps(asdict(plan), indent=1) + '\n', encoding='utf-8')
     comparison_table({plan.generator: evaluate(learn)}).to_csv(out/'metrics.csv')
@@ -111,9 +113,9 @@ def _write_results(learn, out, plan):
         fig.savefig(out/f'{name}.png', dpi=110)
         plt.close(fig)
 
-# %% ../nbs/12_train.ipynb #4e17dc75
+# %% ../nbs/12_train.ipynb #e76613a0
 _help = dict(size='pixels of the training photos', bs='photos in a batch', epochs_l1='epochs by the loss alone', lr_l1='their highest learning rate',
-             epochs_gan='epochs against a PatchGAN after that', lr='their learning rate', lambda_l1='weight of the loss in them', task='what is given: grayscale',
+             epochs_gan='epochs against a PatchGAN after that', lr='their learning rate', lambda_l1='weight of the loss in them', task=f'what is given: {" or ".join(tasks)}',
              generator=f'one of {", ".join(generators)}', kwargs='its arguments, as JSON', loss='l1, l2 or smooth_l1', zoom='room for random crops: 1 is none, 2 is much',
              n_valid='photos to validate on; default: a fifth', seed='of all that is random', render='pixels of the short side when it colours photos; default: the size', precision='auto, fp32, bf16 or fp16')
 
