@@ -1,6 +1,7 @@
 "Everything a user types: `from colorize_lib.all import *`"
 from colorize_lib.cache import *
 from colorize_lib.checkpoints import *
+from colorize_lib.compare import Comparison, compare, load_comparison
 from colorize_lib.compile import *
 from colorize_lib.colorizer import *
 from colorize_lib.data import *

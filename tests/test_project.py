@@ -85,7 +85,7 @@ def test_everything_a_user_types_is_in_all():
 
 def test_imports_go_only_downwards():
     rooms = ('pictures samples cache data lab unet pix2pix_unet lite_unet compile patchgan losses weights recolor colorizer training checkpoints distributed '
-             'metrics results train model_card demo commands').split()
+             'metrics results train methods compare model_card demo commands').split()
     for i, room in enumerate(rooms):
         used = set(re.findall(r'^from (?:colorize_lib)?\.(\w+)', (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8'), re.M))
         assert used <= set(rooms[:i]), (room, used)
