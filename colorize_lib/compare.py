@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/compare.html.md"""
 # %% auto #0
 __all__ = ['compare', 'Comparison', 'load_comparison', 'comparison_markdown', 'comparison_grid', 'comparison_curves', 'main']
 
-# %% ../nbs/14_compare.ipynb #ff418683
+# %% ../nbs/14_compare.ipynb #4c3369b1
 import json, shutil, sys
 from argparse import ArgumentParser, BooleanOptionalAction, RawDescriptionHelpFormatter
 from dataclasses import asdict, dataclass, replace
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torchvision.transforms.v2.functional import resize
 
-from .lab import tasks
-from .methods import groups, method_plan, methods, paper_settings, small, train_method
+from .lab import colorize_dls, tasks
+from .methods import enough_photos, groups, method_plan, methods, paper_settings, small, train_method
 from .metrics import measures, photo_metrics
 from .pictures import photo_files, photo_name, show_grid
 from .results import baseline_labels, colored, evaluate, interval_table
@@ -29,7 +29,7 @@ from .training import TrainingError
 from .unet import n_params
 from .weights import atomic_path, generators, save_weights
 
-# %% ../nbs/14_compare.ipynb #41a10627
+# %% ../nbs/14_compare.ipynb #d8b01ee8
 def _settings(items, plan, amount, unit):
     names = [photo_name(o, f'picture {i}') for i, o in enumerate(items)]
     photos = f'{len(names)} {sha256(json.dumps(names).encode()).hexdigest()[:12]}'
@@ -44,7 +44,9 @@ def _claim(folder, settings):
     if differ: raise ValueError(f'{folder}: belongs to another comparison: {"; ".join(differ)}. Name another folder, or remove this one')
 
 def _write(path, content):
-    with atomic_path(path) as part: part.write_text(content if isinstance(content, str) else json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    "Bytes, text, or what JSON can hold: whole or not at all"
+    if not isinstance(content, (bytes, str)): content = json.dumps(content, indent=1) + '\n'
+    with atomic_path(path) as part: part.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 def _verdicts(learn, n):
     "What the judge says about the first true and predicted photos, patch by patch"
@@ -58,13 +60,13 @@ def _measure_method(learn, budget, folder, names):
     inputs, preds, truths, baselines = next(colored(learn))
     pictures = dict(input=inputs, truth=truths, prediction=preds) | {f'baseline {k}': v for k, v in baselines.items()}
     pictures = {k: (v[:16].clamp(0, 1)*255).round().byte() for k, v in pictures.items()} | (_verdicts(learn, 16) if learn.gan_losses else {})
-    save_file({k: v.contiguous() for k, v in pictures.items()}, folder/'pictures.safetensors')
+    _write(folder/'pictures.safetensors', save({k: v.contiguous() for k, v in pictures.items()}))
     save_weights(learn.model, folder/'generator.safetensors', learn.config)
     _write(folder/'result.json', dict(used=budget.used, points=budget.points, weights=n_params(learn.model), game=learn.gan_losses,
                                       n_train=len(learn.dls.train.dataset), n_valid=len(learn.dls.valid.dataset)))
     shutil.rmtree(folder/'checkpoints')
 
-# %% ../nbs/14_compare.ipynb #f0c7f9a0
+# %% ../nbs/14_compare.ipynb #05f1c339
 def compare(
     items, # a folder, or paths and images
     out, # folder for the results, made if need be
@@ -77,7 +79,7 @@ def compare(
     cache=None, device=None, # see `colorize_dls`
 )->'Comparison':
     "Train and measure several methods on the same photos; call again to go on where it was cut off"
-    items, out, names, plans = _check(items, out, names, group, base, amount, unit, metrics)
+    items, out, names, plans = _check(items, out, names, group, base, amount, unit, metrics, cache, device)
     diverged = {}
     for i, (name, plan) in enumerate(plans.items()):
         folder = out/name
@@ -91,8 +93,8 @@ def compare(
     if not (done := [k for k in names if k not in diverged]): raise TrainingError(f'every method diverged: {"; ".join(diverged.values())}')
     return _collect(out, group, done, base, f'{amount:g} {unit}', diverged)
 
-# %% ../nbs/14_compare.ipynb #132ca65f
-def _check(items, out, names, group, base, amount, unit, metrics):
+# %% ../nbs/14_compare.ipynb #4a89dd90
+def _check(items, out, names, group, base, amount, unit, metrics, cache, device):
     if group not in groups: raise ValueError(f'group {group!r}: choose from {", ".join(map(repr, groups))}')
     if unit not in ('seconds', 'images', 'epochs') or not amount > 0: raise ValueError(f"a budget of {amount!r} {unit}: needs to be more than 0, in 'seconds', 'images' or 'epochs'")
     names = list(dict.fromkeys(names or groups[group]))
@@ -101,18 +103,19 @@ def _check(items, out, names, group, base, amount, unit, metrics):
     for plan in plans.values():
         if plan.kwargs.get('pretrained'): generators[plan.generator](**plan.kwargs)
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
+    enough_photos(colorize_dls(items, base.size, base.bs, n_valid=base.n_valid, seed=base.seed, task=base.task, zoom=base.zoom, cache=cache, device=device))
     return items, Path(out).expanduser().absolute(), names, plans
 
 def _told(folder):
     result, df = json.loads((folder/'result.json').read_text(encoding='utf-8')), pd.read_csv(folder/'photos.csv')
     return f'{result["used"]["images"]} images in {result["used"]["seconds"]:.0f} s, PSNR {df.psnr[np.isfinite(df.psnr)].mean():.2f}'
 
-# %% ../nbs/14_compare.ipynb #663bfe18
+# %% ../nbs/14_compare.ipynb #237d9f25
 @dataclass
 class Comparison:
     "Methods side by side: `load_comparison` reads it, `compare` makes it"
     table: pd.DataFrame # from `interval_table`, with columns seconds, images and weights
-    curves: pd.DataFrame # columns method, seconds, images, psnr, colorfulness (share of the truth's)
+    curves: pd.DataFrame # columns method, seconds, images, psnr, baseline (the best one's psnr), colorfulness (share of the truth's)
     pictures: dict # from input, a baseline's label, a method's name and truth to uint8 `(N,3,size,size)`
     verdicts: dict # from a method with a game to its judge's logits on truth and prediction, `(2,N,p,p)`, positive for real
     about: dict # group, budget, base plan, plans, diverged, n_train, n_valid, losses of the game
@@ -121,7 +124,7 @@ class Comparison:
         "Write all into one safetensors file"
         text = dict(table=self.table.to_csv(), curves=self.curves.to_csv(), about=json.dumps(self.about), order=json.dumps(list(self.pictures)))
         tensors = self.pictures | {f'verdicts {k}': v for k, v in self.verdicts.items()}
-        save_file({k: v.contiguous() for k, v in tensors.items()}, path, text)
+        _write(path, save({k: v.contiguous() for k, v in tensors.items()}, text))
 
 def load_comparison(
     folder, # that `compare` has written; or a committed copy of its small files
@@ -167,7 +170,7 @@ def _write_files(found, out):
     shrink = lambda o: resize(o, [96, 96], antialias=True) if o.shape[-1] > 96 else o
     replace(found, pictures={k: shrink(v[:6]) for k, v in found.pictures.items()}, verdicts={k: v[:, :6] for k, v in found.verdicts.items()}).save(out/f'{group}.safetensors')
 
-# %% ../nbs/14_compare.ipynb #505be3e9
+# %% ../nbs/14_compare.ipynb #86df33fa
 _digits = dict(ssim=4, auc=4, auc_rebalanced=4, lpips=4, colorfulness=1, colorfulness_diff=1)
 
 def comparison_markdown(
@@ -205,11 +208,12 @@ def comparison_curves(
 ):
     "How PSNR and colourfulness of a few validation photos grow with training time"
     fig, axs = plt.subplots(1, 2, figsize=(10, 3.4), dpi=70, layout='constrained')
-    for ax, what, label in zip(axs, ('psnr', 'colorfulness'), ('PSNR, dB', "colourfulness, share of the truth's")):
+    for ax, what, label in zip(axs, ('psnr', 'colorfulness'), ('PSNR, dB (dotted: baseline)', "colourfulness, share of the truth's")):
         for i, (name, points) in enumerate(found.curves.groupby('method', sort=False)):
             points = points[points.images > 0] # before the first step there is only noise
             ax.plot(points.seconds, points[what], marker='.', color=f'C{i%10}', ls='-' if i < 10 else '--', label=name)
         ax.set(xlabel='seconds of training', title=label)
+    axs[0].axhline(found.curves.baseline.iloc[0], color='gray', ls=':', lw=1, label='baseline')
     axs[1].legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 

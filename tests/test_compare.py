@@ -78,12 +78,12 @@ def test_a_budget_of_epochs_and_of_seconds(scenes, tmp_path):
     _, budget = train_method(scenes, tmp_path/'a', method_plan('l1', TINY), 2, 'epochs', device=CPU)
     assert budget.used['images'] == 64
     _, budget = train_method(scenes, tmp_path/'b', method_plan('l1', TINY), .6, 'seconds', device=CPU)
-    assert .6 <= budget.used['seconds'] < 1.5 and budget.used['images'] > 32
+    assert .4 < budget.used['seconds'] < 1.5 and budget.used['images'] > 32
 
 
 def test_looking_changes_nothing(scenes, tmp_path, monkeypatch):
     looked, _ = train_method(scenes, tmp_path/'a', method_plan('paper', TINY), 96, 'images', device=CPU)
-    monkeypatch.setattr(Look, '__call__', lambda self: {})
+    monkeypatch.setattr(Look, '__call__', lambda self: {}) # it is made, but it does not look
     not_looked, budget = train_method(scenes, tmp_path/'b', method_plan('paper', TINY), 96, 'images', device=CPU)
     assert set(budget.points[0]) == {'due', 'seconds', 'images'} and same(weights(looked), weights(not_looked))
 
@@ -92,7 +92,8 @@ def test_a_look_is_the_mean_psnr_of_the_first_photos(scenes, tmp_path):
     learn, budget = train_method(scenes, tmp_path, method_plan('l1', TINY), 32, 'images', device=CPU)
     df = room.evaluate(learn)
     look = Look(learn, 8)()
-    assert look['psnr'] == pytest.approx(df.psnr.mean(), abs=.01) and look['colorfulness'] == pytest.approx(df.colorfulness.sum()/df.colorfulness_true.sum(), rel=1e-3)
+    assert look['psnr'] == pytest.approx(df.psnr.mean(), abs=.01) and look['baseline'] == pytest.approx(df.psnr_gray.mean(), abs=.01)
+    assert look['colorfulness'] == pytest.approx(df.colorfulness.sum()/df.colorfulness_true.sum(), rel=1e-3)
     assert learn.model.training
 
 
@@ -118,7 +119,7 @@ def test_used_time_survives(scenes, tmp_path):
     with pytest.raises(KeyboardInterrupt): train_method(scenes, tmp_path, plan, 2, 'seconds', minutes=0, device=CPU, tell=cut)
     begun = []
     _, budget = train_method(scenes, tmp_path, plan, 2, 'seconds', minutes=0, device=CPU, tell=begun.append)
-    assert 2 <= budget.used['seconds'] < 3.5 and begun[0] >= .4
+    assert 1.7 < budget.used['seconds'] < 3.5 and begun[0] >= .4
 
 
 def test_too_few_photos(scenes, tmp_path):
@@ -177,7 +178,7 @@ def test_grid_and_curves(run):
     fig = comparison_grid(run[1], n=3)
     assert len(fig.axes) == 15 and [ax.get_title() for ax in fig.axes[:5]] == ['gray (no colour)', 'l1', 'paper', 'rgb_l1', 'truth']
     left, right = comparison_curves(run[1]).axes
-    assert [line.get_label() for line in left.lines] == ['l1', 'paper', 'rgb_l1'] and right.get_legend()
+    assert [line.get_label() for line in left.lines] == ['l1', 'paper', 'rgb_l1', 'baseline'] and right.get_legend()
 
 
 def test_finished_methods_are_not_trained_again(run, scenes, monkeypatch):
@@ -236,7 +237,8 @@ def test_help_lists_groups_and_presets(capsys):
     assert room._parser().parse_args(['x', '--paper']).preset == (paper_settings, 50, 'epochs')
 
 
-def test_a_budget_alone_counts_nothing():
+def test_a_budget_ends_at_the_nearest_step():
     budget = Budget([10.], 'seconds')
-    budget.load_state_dict(dict(used=dict(seconds=4., images=7), points=[dict(due=0)]))
-    assert budget.state_dict() == dict(used=dict(seconds=4., images=7), points=[dict(due=0)])
+    budget.load_state_dict(dict(used=dict(seconds=4., images=7), step=.5, points=[dict(due=0)]))
+    assert budget.state_dict() == dict(used=dict(seconds=4., images=7), step=.5, points=[dict(due=0)])
+    assert budget.reached(4.25) and not budget.reached(4.26) # half a step more or less
