@@ -7,13 +7,14 @@ Docs: https://OWNER.github.io/colorize_lib/compare.html.md"""
 # %% auto #0
 __all__ = ['compare', 'Comparison', 'load_comparison', 'comparison_markdown', 'comparison_grid', 'comparison_curves', 'main']
 
-# %% ../nbs/14_compare.ipynb #4c3369b1
+# %% ../nbs/14_compare.ipynb #15741dba
 import json, shutil, sys
 from argparse import ArgumentParser, BooleanOptionalAction, RawDescriptionHelpFormatter
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from safetensors import safe_open
@@ -170,7 +171,7 @@ def _write_files(found, out):
     shrink = lambda o: resize(o, [96, 96], antialias=True) if o.shape[-1] > 96 else o
     replace(found, pictures={k: shrink(v[:6]) for k, v in found.pictures.items()}, verdicts={k: v[:, :6] for k, v in found.verdicts.items()}).save(out/f'{group}.safetensors')
 
-# %% ../nbs/14_compare.ipynb #86df33fa
+# %% ../nbs/14_compare.ipynb #6d83d36c
 _digits = dict(ssim=4, auc=4, auc_rebalanced=4, lpips=4, colorfulness=1, colorfulness_diff=1)
 
 def comparison_markdown(
@@ -200,8 +201,9 @@ def comparison_grid(
 ):
     "A row a photo, a column a method"
     n = min(n, len(next(iter(found.pictures.values()))))
-    columns = {k: v for k, v in found.pictures.items() if k != 'input' or 'gray (no colour)' not in found.pictures}
-    return show_grid([v[i] for i in range(n) for v in columns.values()], [k.replace('_', '\n', 1) if len(k) > 12 else k for k in columns], cell=cell)
+    seen = [v for k, v in found.pictures.items() if k != 'input']
+    columns = {k: v for k, v in found.pictures.items() if k != 'input' or not any((v.int() - o.int()).abs().max() <= 1 for o in seen)} # gray is the input already
+    return show_grid([v[i] for i in range(n) for v in columns.values()], [k if len(k) <= 12 else fill(k.replace('_', ' '), 12) for k in columns], cell=cell)
 
 def comparison_curves(
     found, # a `Comparison`

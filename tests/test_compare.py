@@ -176,7 +176,7 @@ def test_the_markdown_has_intervals_and_says_over_what(run):
 
 def test_grid_and_curves(run):
     fig = comparison_grid(run[1], n=3)
-    assert len(fig.axes) == 15 and [ax.get_title() for ax in fig.axes[:5]] == ['gray (no colour)', 'l1', 'paper', 'rgb_l1', 'truth']
+    assert len(fig.axes) == 15 and [ax.get_title() for ax in fig.axes[:5]] == ['gray (no\ncolour)', 'l1', 'paper', 'rgb_l1', 'truth']
     left, right = comparison_curves(run[1]).axes
     assert [line.get_label() for line in left.lines] == ['l1', 'paper', 'rgb_l1', 'baseline'] and right.get_legend()
 
