@@ -11,7 +11,7 @@ from colorize_lib import compare as room
 from colorize_lib.colorizer import Colorizer
 from colorize_lib.compare import compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
 from colorize_lib.lab import get_task
-from colorize_lib.methods import Budget, GrayToRGB, Look, groups, method_plan, methods, paper_settings, small, train_method
+from colorize_lib.methods import Budget, GrayToRGB, Look, groups, judge_for, method_plan, methods, paper_settings, small, train_method
 from colorize_lib.samples import paint_scene
 from colorize_lib.training import TrainingError
 from colorize_lib.weights import generators
@@ -39,6 +39,12 @@ def test_every_method_is_a_plan_that_can_be_built(base):
     assert method_plan('paper', paper_settings).kwargs == dict(nf=64, n_down=4) and method_plan('pix2pix', paper_settings).kwargs == dict(nf=64, n_down=8)
     assert method_plan('pix2pix', replace(small, size=96)).kwargs['n_down'] == 5
     assert method_plan('lite_pretrained', base).kwargs == dict(pretrained=True)
+
+
+def test_the_judge_is_as_published_at_the_papers_size():
+    judge = judge_for(256, get_task('grayscale'))
+    assert judge(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30) and [m.out_channels for m in judge.layers if isinstance(m, torch.nn.Conv2d)] == [64, 128, 256, 512, 1]
+    assert judge_for(64, get_task('rgb'))(torch.zeros(1, 4, 64, 64)).shape == (1, 1, 14, 14)
 
 
 def test_wrong_methods_name_the_choices():
