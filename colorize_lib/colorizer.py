@@ -50,7 +50,7 @@ class GrayscalePicture:
         "The result: the photo's own lightness in the network's colours"
         return recolor(photo, (x + 1)*50, pred.float()*110*saturation)
 
-# %% ../nbs/09_colorizer.ipynb #2e059c03
+# %% ../nbs/09_colorizer.ipynb #68bf5b9e
 class SketchPicture:
     "The sketch task on a whole picture: the network sees cleaned lines, and gives lightness and colours; the lines stay sharp"
     takes, lines = 'drawing', .7 # how strongly lines are laid over the network's picture
@@ -58,7 +58,7 @@ class SketchPicture:
 
     def encode(self, small):
         ink = 1 - np.asarray(small.convert('L'), np.float32)/255
-        if (dark := ink[ink > .1]).size: ink = (ink/np.percentile(dark, 90)).clip(0, 1)
+        if (dark := ink[ink > .1]).size: ink = (ink/min(1, np.percentile(dark, 90)/.8)).clip(0, 1)
         return torch.from_numpy(1 - 2*ink)[None, None]
 
     def decode(self, drawing, x, pred, saturation):
@@ -96,7 +96,7 @@ def weights_file(
         raise WeightsError(path, 'no model of this name is in the package', f'There are: {", ".join(packaged) or "none"}; or give the path of a file')
     return packaged[path.name]
 
-# %% ../nbs/09_colorizer.ipynb #ba54b6bc
+# %% ../nbs/09_colorizer.ipynb #658be837
 def _out_of_memory(e):
     said = 'out of memory', "can't allocate memory", 'not enough memory'
     return isinstance(e, MemoryError) or (isinstance(e, RuntimeError) and any(o in str(e).lower() for o in said))
@@ -105,7 +105,7 @@ class Colorizer:
     "Colours photos with a trained network"
     def __init__(self,
         model, # the network; it is moved to `device`, and put in evaluation mode
-        config, # dict with its `task` and `size`, as saved with its weights
+        config, # dict with its `task` and `size`, perhaps a `saturation`, as saved with its weights
         device=None, # default: the GPU if there is one
         precision='auto', # 'fp32', 'bf16', 'fp16', or what `pick_precision` chooses
     ):
@@ -116,7 +116,7 @@ class Colorizer:
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.dtype = dtypes[pick_precision(self.device) if precision == 'auto' else precision]
         self.model, self.config, self.task = model.to(self.device, memory_format=torch.channels_last).eval(), config, picture_tasks[task]()
-        self.size, self.lock = config.get('size', 256), Lock()
+        self.size, self.saturation, self.lock = config.get('size', 256), config.get('saturation', 1.), Lock()
 
     @classmethod
     def load(cls,
@@ -152,12 +152,12 @@ def _predict(self:Colorizer, photo, size, name='photo'):
         warnings.warn(f'{name}: out of memory, coloured at {max(32, size//2)} pixels instead of {size}', stacklevel=4)
         size = max(32, size//2)
 
-# %% ../nbs/09_colorizer.ipynb #69409e56
+# %% ../nbs/09_colorizer.ipynb #46f9c0ac
 @patch
 def __call__(self:Colorizer,
     item, # path, `PIL.Image`, bytes, open file, array, or tensor: see `open_photo`
     size=None, # pixels of the short side at which the network works; default: as it was trained
-    saturation=1., # factor on the colours: 0 is gray
+    saturation=1., # factor on the model's colours: 0 is gray
 )->Image.Image: # upright, sRGB, of the photo's own size; a photo keeps its transparency, a drawing gets paper; `info` holds its 'exif' and 'dpi'
     "Colour a photo; if that is not possible, raise a `PhotoError`"
     size = self.size if size is None else size
@@ -171,7 +171,7 @@ def __call__(self:Colorizer,
             other = next(k for k, v in picture_tasks.items() if v.takes == found)
             warnings.warn(f'{name}: looks like a {found}, and this model colours {self.task.takes}s; the model for {found}s is {other!r}', stacklevel=2)
         photo = self.task.prepare(photo)
-        result = self.task.decode(photo, *self._predict(photo, size, name), saturation)
+        result = self.task.decode(photo, *self._predict(photo, size, name), saturation*self.saturation)
     except Exception as e: # whatever a network of yours may raise: the photo is named, and the error is kept as its cause
         raise PhotoError(name, 'out of memory' if _out_of_memory(e) else f'could not be coloured ({e or type(e).__name__})') from e
     result.info = info

@@ -30,7 +30,7 @@ from .training import TrainingError
 from .unet import n_params
 from .weights import atomic_path, generators, save_weights
 
-# %% ../nbs/14_compare.ipynb #d8b01ee8
+# %% ../nbs/14_compare.ipynb #debdd386
 def _settings(items, plan, amount, unit):
     names = [photo_name(o, f'picture {i}') for i, o in enumerate(items)]
     photos = f'{len(names)} {sha256(json.dumps(names).encode()).hexdigest()[:12]}'
@@ -49,6 +49,7 @@ def _write(path, content):
     if not isinstance(content, (bytes, str)): content = json.dumps(content, indent=1) + '\n'
     with atomic_path(path) as part: part.write_bytes(content if isinstance(content, bytes) else content.encode())
 
+# %% ../nbs/14_compare.ipynb #96d358b0
 def _verdicts(learn, n):
     "What the judge says about the first true and predicted photos, patch by patch"
     x, y = [o[:n] for o in learn.dls.valid.one_batch()]
@@ -111,7 +112,7 @@ def _told(folder):
     result, df = json.loads((folder/'result.json').read_text(encoding='utf-8')), pd.read_csv(folder/'photos.csv')
     return f'{result["used"]["images"]} images in {result["used"]["seconds"]:.0f} s, PSNR {df.psnr[np.isfinite(df.psnr)].mean():.2f}'
 
-# %% ../nbs/14_compare.ipynb #237d9f25
+# %% ../nbs/14_compare.ipynb #8fae9735
 @dataclass
 class Comparison:
     "Methods side by side: `load_comparison` reads it, `compare` makes it"
@@ -127,6 +128,7 @@ class Comparison:
         tensors = self.pictures | {f'verdicts {k}': v for k, v in self.verdicts.items()}
         _write(path, save({k: v.contiguous() for k, v in tensors.items()}, text))
 
+# %% ../nbs/14_compare.ipynb #b683c974
 def load_comparison(
     folder, # that `compare` has written; or a committed copy of its small files
     group='methods', # which of its groups
@@ -140,7 +142,7 @@ def load_comparison(
     verdicts = {k.removeprefix('verdicts '): v for k, v in tensors.items() if k.startswith('verdicts ')}
     return Comparison(frame('table'), frame('curves'), {k: tensors[k] for k in json.loads(text['order'])}, verdicts, json.loads(text['about']))
 
-# %% ../nbs/14_compare.ipynb #b9d7d8c5
+# %% ../nbs/14_compare.ipynb #cbe490b1
 def _collect(out, group, names, base, budget, diverged):
     "Read the methods' folders, write the files of the group"
     results = {k: json.loads((out/k/'result.json').read_text(encoding='utf-8')) for k in names}
@@ -160,6 +162,7 @@ def _collect(out, group, names, base, budget, diverged):
     _write_files(found, out)
     return found
 
+# %% ../nbs/14_compare.ipynb #7e6a5666
 def _write_files(found, out):
     group = found.about['group']
     found.table.to_csv(out/f'{group}.csv')
@@ -171,7 +174,7 @@ def _write_files(found, out):
     shrink = lambda o: resize(o, [96, 96], antialias=True) if o.shape[-1] > 96 else o
     replace(found, pictures={k: shrink(v[:6]) for k, v in found.pictures.items()}, verdicts={k: v[:, :6] for k, v in found.verdicts.items()}).save(out/f'{group}.safetensors')
 
-# %% ../nbs/14_compare.ipynb #6d83d36c
+# %% ../nbs/14_compare.ipynb #df59becc
 _digits = dict(ssim=4, auc=4, auc_rebalanced=4, lpips=4, colorfulness=1, colorfulness_diff=1)
 
 def comparison_markdown(
@@ -194,6 +197,7 @@ def comparison_markdown(
     notes += [f'{k} diverged: {why}' for k, why in about['diverged'].items()]
     return '\n'.join([f'# Comparison: {about["group"]}', '', rows[0], '|' + '---|'*len(lines[0]), *rows[1:], '', *notes, ''])
 
+# %% ../nbs/14_compare.ipynb #3e7198b7
 def comparison_grid(
     found, # a `Comparison`
     n=6, # photos, the first ones of validation
@@ -205,6 +209,7 @@ def comparison_grid(
     columns = {k: v for k, v in found.pictures.items() if k != 'input' or not any((v.int() - o.int()).abs().max() <= 1 for o in seen)} # gray is the input already
     return show_grid([v[i] for i in range(n) for v in columns.values()], [k if len(k) <= 12 else fill(k.replace('_', ' '), 12) for k in columns], cell=cell)
 
+# %% ../nbs/14_compare.ipynb #dc0d45a2
 def comparison_curves(
     found, # a `Comparison`
 ):

@@ -151,14 +151,14 @@ def _named_photos(items, side):
     squares = [np.asarray(ImageOps.fit(open_photo(o, side), (side, side), Image.BICUBIC)) for o in items]
     return Photos(np.stack(squares), [photo_name(o, f'picture {i}') for i, o in enumerate(items)])
 
-# %% ../nbs/01_data.ipynb #13f2fcfe
+# %% ../nbs/01_data.ipynb #7b65b982
 @patch
 def decode(self:PhotoDL, b): return to_cpu(self.after_batch.decode(b))
 
 @patch
 def show_batch(self:PhotoDL, b=None, max_n=6, **kwargs):
     "Show photos of batch `b` (default: the next), input and target side by side"
-    pictures = self.decode(self.one_batch() if b is None else b)
+    pictures = [o for o in self.decode(self.one_batch() if b is None else b) if o.ndim == 4] # before a task has worked on it, a batch holds seeds as well
     layout = dict(titles=['input', 'target']*3, ncols=6) if len(pictures) == 2 else {}
     return show_grid([im for row in list(zip(*pictures))[:max_n] for im in row], **layout | kwargs)
 

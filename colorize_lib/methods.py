@@ -26,7 +26,7 @@ from .patchgan import PatchGAN
 from .train import Plan, plan_learner
 from .training import fit_recipe
 
-# %% ../nbs/13_methods.ipynb #8b34831b
+# %% ../nbs/13_methods.ipynb #470e233e
 _alone, _game, _both = dict(epochs_l1=1, epochs_gan=0), dict(epochs_l1=0, epochs_gan=1), dict(epochs_l1=2, epochs_gan=3)
 _pix2pix, _resnet, _lite = [dict(generator=o) for o in ('pix2pix_unet', 'resnet_unet', 'lite_unet')]
 _pretrained = dict(kwargs=dict(pretrained=True))
@@ -49,6 +49,8 @@ methods = { # from a name to changes of the base plan
     'rgb_l1': _alone | dict(task='rgb'), # RGB from gray, without Lab
     'rgb': _game | dict(task='rgb'),
 }
+
+# %% ../nbs/13_methods.ipynb #d164ca93
 groups = { # what belongs together in one table
     'methods': 'l1 l2 smooth_l1 pix2pix paper paper_prestage resnet_l1 resnet resnet_prestage'.split(),
     'lambda': 'lambda_0 lambda_10 paper lambda_1000 l1'.split(), # 0, 10, 100, 1000, and without a game
@@ -122,7 +124,7 @@ class Budget(Callback):
             self.tell(due/self.n_looks)
         self.mark = time.perf_counter()
 
-# %% ../nbs/13_methods.ipynb #da6d88c1
+# %% ../nbs/13_methods.ipynb #2a6f105a
 @patch
 def before_epoch(self:Budget):
     if self.reached(self.stage[1]): raise CancelFitException
@@ -141,6 +143,7 @@ def before_train(self:Budget):
 def before_batch(self:Budget):
     if self.training and self.reached(self.stage[1]): raise CancelTrainException # the epoch ends as any other: validation, checkpoint
 
+# %% ../nbs/13_methods.ipynb #226e1146
 @patch
 def after_step(self:Budget):
     step, self.mark = dict(seconds=time.perf_counter() - self.mark, images=len(self.xb[0])), time.perf_counter()
@@ -176,7 +179,7 @@ class Look:
         share = (colorfulness(answer).mean()/colorfulness(self.truth).mean()).item()
         return dict(psnr=self.psnr(answer), baseline=self.baseline, colorfulness=share)
 
-# %% ../nbs/13_methods.ipynb #0b05a35f
+# %% ../nbs/13_methods.ipynb #872cfb09
 def _ends(plan, amount):
     "Where the stages of a plan end, if its epochs are parts of `amount`"
     parts = [o for o in (plan.epochs_l1, plan.epochs_gan) if o]
@@ -192,6 +195,7 @@ def enough_photos(dls):
     if n < bs: raise ValueError(f'{n + n_valid} photos are too few: {n_valid} to validate on leave {n}, less than a batch of {bs}; more photos, or a smaller bs')
     return n
 
+# %% ../nbs/13_methods.ipynb #c7028e62
 def train_method(
     items, # a folder, or paths and images
     out, # folder for checkpoints

@@ -11,13 +11,14 @@ __all__ = ['Pix2PixUnet']
 import torch, torch.nn.functional as F
 from torch import nn
 
-# %% ../nbs/03_pix2pix_unet.ipynb #51e69aee
+# %% ../nbs/03_pix2pix_unet.ipynb #c743d8de
 def _down(ni, nf, norm):
     return nn.Sequential(nn.LeakyReLU(.2), nn.Conv2d(ni, nf, 4, 2, 1, bias=False), *[nn.BatchNorm2d(nf)]*norm)
 
 def _up(ni, nf, drop):
     return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(ni, nf, 4, 2, 1, bias=False), nn.BatchNorm2d(nf), *[nn.Dropout(drop)]*bool(drop))
 
+# %% ../nbs/03_pix2pix_unet.ipynb #ae5a7a8b
 class Pix2PixUnet(nn.Module):
     "pix2pix's U-Net (appendix 6.1.1): stride-2 4x4 convolutions down, transposed ones up, skip connections, dropout; any input size"
     def __init__(self,

@@ -25,7 +25,7 @@ from .results import comparison_table, evaluate, gallery, loss_table, plot_losse
 from .training import Recipe, colorize_learner, fit_recipe, in_parallel
 from .weights import generators, save_weights
 
-# %% ../nbs/12_train.ipynb #7458e45e
+# %% ../nbs/12_train.ipynb #76ab176a
 @dataclass(frozen=True)
 class Plan(Recipe):
     "All that decides what a training makes of a folder of photos"
@@ -42,6 +42,7 @@ class Plan(Recipe):
     n_valid: int = None # photos to validate on; default: a fifth
     seed: int = 42 # of the split, the first weights, order and crops
     render: int = None # pixels of the short side when it colours photos; default: `size`
+    saturation: float = 1. # factor on its colours when it colours photos
     precision: str = 'auto' # 'fp32', 'bf16', 'fp16'
 
     @classmethod
@@ -74,6 +75,7 @@ def plan_learner(
     learn = colorize_learner(dls, net, loss, plan.precision, path=path)
     kwargs = {k: v for k, v in kwargs.items() if k != 'pretrained'} # the weights will come from the file
     learn.config = dict(generator=plan.generator, kwargs=kwargs, task=plan.task, size=plan.render or plan.size)
+    if plan.saturation != 1: learn.config['saturation'] = plan.saturation
     return learn
 
 # %% ../nbs/12_train.ipynb #b63345b5
@@ -112,7 +114,7 @@ def run_plan(
     if not rank_distrib(): _write_results(learn, out, plan)
     return learn
 
-# %% ../nbs/12_train.ipynb #14cc9140
+# %% ../nbs/12_train.ipynb #8da48925
 def _write_results(learn, out, plan):
     save_weights(learn.model, out/'generator.safetensors', learn.config)
     (out/'plan.json').write_text(json.dumps(asdict(plan), indent=1) + '\n', encoding='utf-8')
@@ -125,11 +127,11 @@ def _write_results(learn, out, plan):
         fig.savefig(out/f'{name}.png', dpi=110)
         plt.close(fig)
 
-# %% ../nbs/12_train.ipynb #e76613a0
+# %% ../nbs/12_train.ipynb #26cabb22
 _help = dict(size='pixels of the training photos', bs='photos in a batch', epochs_l1='epochs by the loss alone', lr_l1='their highest learning rate',
              epochs_gan='epochs against a PatchGAN after that', lr='their learning rate', lambda_l1='weight of the loss in them', task=f'what is given: {" or ".join(tasks)}',
              generator=f'one of {", ".join(generators)}', kwargs='its arguments, as JSON', loss='l1, l2 or smooth_l1', zoom='room for random crops: 1 is none, 2 is much',
-             n_valid='photos to validate on; default: a fifth', seed='of all that is random', render='pixels of the short side when it colours photos; default: the size', precision='auto, fp32, bf16 or fp16')
+             n_valid='photos to validate on; default: a fifth', seed='of all that is random', render='pixels of the short side when it colours photos; default: the size', saturation='factor on its colours when it colours photos', precision='auto, fp32, bf16 or fp16')
 
 def _parser():
     parser = ArgumentParser('colorize-train', description='Train a colorizer on a folder of photos. Writes generator.safetensors, which `colorize --model` takes, '
