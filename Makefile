@@ -2,12 +2,13 @@
 #   make demo               train and colour in a few minutes      make demo DATA=my/photos
 #   make test               everything that CI checks
 #   make lab                the notebooks in JupyterLab
+#   make voila              the app alone, in a browser
 #   make bench              speed and memory against a plain loop     make bench DATA=my/photos
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lab bench export badges
+.PHONY: demo test lab voila bench export badges
 
 demo: $(READY)
 	$(BIN)/colorize-demo $(if $(DATA),"$(DATA)") $(ARGS)
@@ -19,6 +20,9 @@ test: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb
+
+voila: $(READY)
+	$(BIN)/voila nbs/app.ipynb
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench $(if $(DATA),"$(DATA)") $(ARGS)

@@ -22,7 +22,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=['colorize_lib'],
     install_requires=cfg['requirements'].split(),
-    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'dev')},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'metrics', 'dev')},
     package_data={'colorize_lib': ['weights/*', 'static/*']},
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),

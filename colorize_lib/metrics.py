@@ -64,7 +64,7 @@ class Pair:
         prior = color_prior(self.true) if self.prior is None else self.prior
         return 1/prior.clamp(min=prior[prior > 0].min())[_cell(self.abs[1])] # a colour that was never seen counts as the rarest that was
 
-# %% ../nbs/07_metrics.ipynb #46337880
+# %% ../nbs/07_metrics.ipynb #439d2283
 def _psnr(p):
     with np.errstate(divide='ignore'): return peak_signal_noise_ratio(*p.arrays, data_range=1)
 
@@ -83,6 +83,7 @@ measures = {
     'lpips': lambda p: lpips(p.pred, p.true), # needs a download
 }
 
+# %% ../nbs/07_metrics.ipynb #7912b6fa
 def photo_metrics(
     pred_rgb, # `(3,H,W)` in [0,1]
     true_rgb, # the same shape
@@ -129,7 +130,7 @@ def bootstrap(
     draws = mean(np.random.default_rng(seed).integers(0, len(values), (n, len(values))))
     return float(mean(slice(None))), *(float(o) for o in np.quantile(draws, [(1 - level)/2, (1 + level)/2]))
 
-# %% ../nbs/07_metrics.ipynb #45fc7c9e
+# %% ../nbs/07_metrics.ipynb #eca8d4c5
 @contextmanager
 def _extra(name):
     "Say what to do where a package or a download is missing"
@@ -152,6 +153,7 @@ def lpips(
     shape = -1, *pred_rgb.shape[-3:]
     with torch.no_grad(): return float(_lpips_net()(*(o.detach().cpu().float().clamp(0, 1).reshape(shape) for o in (pred_rgb, true_rgb))))
 
+# %% ../nbs/07_metrics.ipynb #719b1bcd
 def fid(
     preds_rgb, trues_rgb, # two iterables of batches `(B,3,H,W)` in [0,1]
     feature=2048, # of Inception; or a network of your own

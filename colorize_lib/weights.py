@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/weights.html.md"""
 # %% auto #0
 __all__ = ['generators', 'WeightsError', 'atomic_path', 'save_weights', 'load_weights', 'push', 'from_pretrained']
 
-# %% ../nbs/09_weights.ipynb #fb7e9ae8
+# %% ../nbs/09_weights.ipynb #cf378bbe
 import json, os, tempfile
 from contextlib import contextmanager
 from functools import partial
@@ -20,11 +20,12 @@ from safetensors.torch import save
 
 from . import __version__
 from .lite_unet import LiteUnet
+from .pix2pix_unet import Pix2PixUnet
 from .unet import Unet, resnet_unet
 
-# %% ../nbs/09_weights.ipynb #b61deb91
+# %% ../nbs/09_weights.ipynb #17224dc6
 # weights come from the file: nothing has to be downloaded to build the network they belong to
-generators = {'unet': Unet, 'resnet_unet': partial(resnet_unet, pretrained=False), 'lite_unet': partial(LiteUnet, pretrained=False)}
+generators = {'unet': Unet, 'pix2pix_unet': Pix2PixUnet, 'resnet_unet': partial(resnet_unet, pretrained=False), 'lite_unet': partial(LiteUnet, pretrained=False)}
 
 class WeightsError(ValueError):
     "A file of weights that cannot be used: the message names it, says why, and what to do"

@@ -71,7 +71,7 @@ def test_metadata_has_one_home():
     assert meta['Summary'] == settings['description'] and meta['Author'] == settings['author']
     assert meta['Requires-Python'] == f">={settings['min_python']}" and meta['Version'] == importlib.import_module('colorize_lib').__version__
     runtime = {re.split('[<>=]', r)[0] for r in requires('colorize_lib') if 'extra' not in r}
-    assert runtime == {'torch', 'torchvision', 'fastai', 'fastcore', 'filelock', 'matplotlib', 'numpy', 'pillow', 'scikit-image', 'ipywidgets', 'safetensors'}
+    assert runtime == {'torch', 'torchvision', 'fastai', 'fastcore', 'filelock', 'matplotlib', 'numpy', 'pillow', 'scikit-image', 'ipywidgets', 'anywidget', 'safetensors'}
     assert not re.search(r'(torch|fastai)[^ ]*==', settings['requirements'])
 
 
@@ -84,9 +84,9 @@ def test_everything_a_user_types_is_in_all():
 
 
 def test_imports_go_only_downwards():
-    rooms = ('pictures samples cache data lab unet lite_unet compile patchgan losses weights recolor colorizer training checkpoints distributed '
-             'metrics results train model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer sketch_pad monitor '
-             'verdicts checks_data checks_training checks_use exercises').split()
+    rooms = ('pictures samples cache data lab sketch drawings unet pix2pix_unet lite_unet compile patchgan losses weights recolor colorizer training checkpoints '
+             'distributed metrics results train methods compare model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer sketch_pad '
+             'monitor verdicts checks_data checks_training checks_use exercises').split()
     for i, room in enumerate(rooms):
         used = set(re.findall(r'^from (?:colorize_lib)?\.(\w+)', (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8'), re.M))
         assert used <= set(rooms[:i]), (room, used)

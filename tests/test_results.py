@@ -90,6 +90,7 @@ def test_a_row_for_each_baseline_of_the_task(two_baselines, tmp_path, monkeypatc
     back = pd.read_csv(tmp_path/'x.csv', index_col=0)
     assert list(comparison_table({'a': back}).index) == list(table.index)
     monkeypatch.delitem(tasks, 'twice')
+    assert list(comparison_table({'a': two_baselines}).index) == list(table.index) # they travel with the frame
     assert list(comparison_table({'a': back}).index)[:2] == ['gray (no colour)', 'half']
 
 

@@ -1,0 +1,250 @@
+"Methods on equal terms: budgets that end where they should and survive an interruption; one table of what came of it."
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from colorize_lib import compare as room
+from colorize_lib.colorizer import Colorizer
+from colorize_lib.compare import compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
+from colorize_lib.lab import get_task
+from colorize_lib.methods import Budget, GrayToRGB, Look, groups, judge_for, method_plan, methods, paper_settings, small, train_method
+from colorize_lib.samples import paint_scene
+from colorize_lib.training import TrainingError
+from colorize_lib.weights import generators
+
+TINY = replace(small, size=32, bs=8, lr_l1=3e-3, n_valid=8, kwargs=dict(nf=4), precision='fp32')
+CPU = torch.device('cpu')
+
+
+@pytest.fixture(scope='module')
+def scenes(): return [paint_scene(i, 36) for i in range(40)]
+
+
+def weights(learn): return {k: v.clone() for k, v in learn.model.state_dict().items()}
+def same(a, b): return all(torch.equal(v, b[k]) for k, v in a.items())
+
+
+@pytest.mark.parametrize('base', [small, replace(small, size=96), paper_settings])
+def test_every_method_is_a_plan_that_can_be_built(base):
+    assert set(methods) >= {k for names in groups.values() for k in names}
+    for name in methods:
+        plan = method_plan(name, base)
+        assert plan.generator in generators and plan.epochs_l1 + plan.epochs_gan and (plan.size, plan.bs, plan.lr, plan.seed) == (base.size, base.bs, base.lr, base.seed)
+    assert {method_plan(k, base).lambda_l1 for k in groups['lambda'] if k != 'l1'} == {0, 10, 100, 1000}
+    assert (paper_settings.size, paper_settings.bs, paper_settings.lr) == (256, 32, 1e-4)
+    assert method_plan('paper', paper_settings).kwargs == dict(nf=64, n_down=4) and method_plan('pix2pix', paper_settings).kwargs == dict(nf=64, n_down=8)
+    assert method_plan('pix2pix', replace(small, size=96)).kwargs['n_down'] == 5
+    assert method_plan('lite_pretrained', base).kwargs == dict(pretrained=True)
+
+
+def test_the_judge_is_as_published_at_the_papers_size():
+    judge = judge_for(256, get_task('grayscale'))
+    assert judge(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30) and [m.out_channels for m in judge.layers if isinstance(m, torch.nn.Conv2d)] == [64, 128, 256, 512, 1]
+    assert judge_for(64, get_task('rgb'))(torch.zeros(1, 4, 64, 64)).shape == (1, 1, 14, 14)
+
+
+def test_wrong_methods_name_the_choices():
+    with pytest.raises(ValueError, match="method 'sepia': choose from 'l1', 'l2'"): method_plan('sepia', small)
+    with pytest.raises(ValueError, match="'rgb_l1' does not fit task='sketch': choose from 'l1'") as e: method_plan('rgb_l1', replace(small, task='sketch'))
+    assert "'rgb'" not in str(e.value)
+
+
+def test_rgb_from_gray_is_a_task():
+    task, lab, rgb = get_task('rgb'), get_task('grayscale'), torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    x, y = task((rgb,))
+    assert isinstance(task, GrayToRGB) and x.shape == (2, 1, 8, 8) and y.shape == (2, 3, 8, 8) and y.min() >= -1 and y.max() <= 1
+    gray, color = task.decode((x, y))
+    assert torch.allclose(color*255, rgb.float(), atol=1e-3) and torch.equal(gray, lab.decode(lab((rgb,)))[0])
+    assert torch.allclose(task.decode((x, task.baselines['gray'][1](x, y)))[1], gray, atol=1e-6)
+    assert task.decode((x, y*3))[1].max() <= 1
+
+
+def test_a_budget_of_images_ends_both_stages(scenes, tmp_path):
+    learn, budget = train_method(scenes, tmp_path, method_plan('paper_prestage', TINY), 200, 'images', device=CPU)
+    assert budget.used['images'] == 200 and budget.ends == [0, 80, 200]
+    assert learn.opt.hypers[0]['lr'] == pytest.approx(2e-4) and learn.fits_done == 2
+    assert len(learn.gan_losses) == 4 and learn.train_iter == 15 # 120 images in batches of 8, 32 an epoch
+    assert [o['images'] for o in budget.points] == [0, 24, 40, 64, 80, 104, 120, 144, 160, 184, 200] # the first batch past each tenth
+    assert [o['due'] for o in budget.points] == list(range(11)) and all(np.isfinite([o['psnr'], o['colorfulness']]).all() for o in budget.points)
+    assert np.diff([o['seconds'] for o in budget.points]).min() > 0
+
+
+def test_the_schedule_follows_the_budget(scenes, tmp_path):
+    learn, _ = train_method(scenes, tmp_path, method_plan('l1', TINY), 160, 'images', device=CPU)
+    lrs, steps = learn.recorder.lrs, np.diff(learn.recorder.lrs)
+    assert len(lrs) == 20 and np.argmax(lrs) == 5 and lrs[5] == pytest.approx(3e-3) # a quarter of the way up
+    assert (steps[:5] > 0).all() and (steps[5:] < 0).all() and lrs[-1] < 1e-4
+
+
+def test_a_budget_of_epochs_and_of_seconds(scenes, tmp_path):
+    _, budget = train_method(scenes, tmp_path/'a', method_plan('l1', TINY), 2, 'epochs', device=CPU)
+    assert budget.used['images'] == 64
+    _, budget = train_method(scenes, tmp_path/'b', method_plan('l1', TINY), .6, 'seconds', device=CPU)
+    assert .4 < budget.used['seconds'] < 1.5 and budget.used['images'] > 32
+
+
+def test_looking_changes_nothing(scenes, tmp_path, monkeypatch):
+    looked, _ = train_method(scenes, tmp_path/'a', method_plan('paper', TINY), 96, 'images', device=CPU)
+    monkeypatch.setattr(Look, '__call__', lambda self: {}) # it is made, but it does not look
+    not_looked, budget = train_method(scenes, tmp_path/'b', method_plan('paper', TINY), 96, 'images', device=CPU)
+    assert set(budget.points[0]) == {'due', 'seconds', 'images'} and same(weights(looked), weights(not_looked))
+
+
+def test_a_look_is_the_mean_psnr_of_the_first_photos(scenes, tmp_path):
+    learn, budget = train_method(scenes, tmp_path, method_plan('l1', TINY), 32, 'images', device=CPU)
+    df = room.evaluate(learn)
+    look = Look(learn, 8)()
+    assert look['psnr'] == pytest.approx(df.psnr.mean(), abs=.01) and look['baseline'] == pytest.approx(df.psnr_gray.mean(), abs=.01)
+    assert look['colorfulness'] == pytest.approx(df.colorfulness.sum()/df.colorfulness_true.sum(), rel=1e-3)
+    assert learn.model.training
+
+
+@pytest.mark.parametrize('at', [.3, .4, .8]) # in stage 1, at its end, in stage 2
+def test_cut_off_and_called_again_is_the_same(scenes, tmp_path, at):
+    plan = method_plan('paper_prestage', TINY)
+    whole, budget = train_method(scenes, tmp_path/'whole', plan, 80, 'images', device=CPU)
+    def cut(share):
+        if share >= at: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): train_method(scenes, tmp_path/'cut', plan, 80, 'images', minutes=0, device=CPU, tell=cut)
+    resumed, again = train_method(scenes, tmp_path/'cut', plan, 80, 'images', minutes=0, device=CPU)
+    assert same(weights(whole), weights(resumed))
+    strip = lambda b: [{k: v for k, v in o.items() if k != 'seconds'} for o in b.points]
+    assert strip(again) == strip(budget) and again.used['images'] == 80
+    seconds = [o['seconds'] for o in again.points]
+    assert min(np.diff(seconds)) > 0 # time went on where it was, it did not begin again
+
+
+def test_used_time_survives(scenes, tmp_path):
+    plan = method_plan('l1', TINY)
+    def cut(share):
+        if share >= .5: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): train_method(scenes, tmp_path, plan, 2, 'seconds', minutes=0, device=CPU, tell=cut)
+    begun = []
+    _, budget = train_method(scenes, tmp_path, plan, 2, 'seconds', minutes=0, device=CPU, tell=begun.append)
+    assert 1.7 < budget.used['seconds'] < 3.5 and begun[0] >= .4
+
+
+def test_too_few_photos(scenes, tmp_path):
+    with pytest.raises(ValueError, match='12 photos are too few: 8 to validate on leave 4, less than a batch of 8'): train_method(scenes[:12], tmp_path, method_plan('l1', TINY), 8, 'images')
+    with pytest.raises(ValueError, match='there are 1'): train_method(scenes[:1], tmp_path, method_plan('l1', TINY), 8, 'images')
+
+
+@pytest.fixture(scope='module')
+def run(scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp('run')
+    return out, compare(scenes, out, ['l1', 'paper', 'rgb_l1'], base=TINY, amount=64, unit='images', device=CPU)
+
+
+def test_one_table_of_all_methods(run):
+    out, found = run
+    assert list(found.table.index) == ['gray (no colour)', 'l1', 'paper', 'rgb_l1', 'truth'] and set(found.table.n) == {8}
+    assert {'psnr', 'over gray', 'ssim', 'colorfulness', 'colorfulness_diff', 'l1_ab', 'auc', 'auc_rebalanced'} <= {c for c in found.table if f'{c}_low' in found.table}
+    assert found.table.images[['l1', 'paper', 'rgb_l1']].tolist() == [64]*3 and (found.table.seconds[['l1', 'paper', 'rgb_l1']] > 0).all()
+    assert found.table.weights['rgb_l1'] == found.table.weights['l1'] + 5 # another channel of the head
+    frame = pd.read_csv(out/'l1'/'photos.csv')
+    assert found.table.psnr['l1'] == pytest.approx(frame.psnr.mean()) and found.table['over gray']['l1'] == pytest.approx((frame.psnr - frame.psnr_gray).mean())
+    assert found.curves.groupby('method').size().tolist() == [9]*3
+    assert found.about['plans']['paper']['lambda_l1'] == 100 and len(found.about['game']['paper']) == 2
+
+
+def test_files_are_there_and_small(run):
+    out, found = run
+    kept = load_comparison(out)
+    pd.testing.assert_frame_equal(kept.table, found.table, check_dtype=False)
+    pd.testing.assert_frame_equal(kept.curves, found.curves, check_dtype=False)
+    assert list(kept.pictures) == ['input', 'gray (no colour)', 'l1', 'paper', 'rgb_l1', 'truth'] and kept.about == json.loads(json.dumps(found.about))
+    assert all(v.shape == (6, 3, 32, 32) and torch.equal(v, found.pictures[k][:6]) for k, v in kept.pictures.items())
+    assert kept.verdicts['paper'].shape == (2, 6, 6, 6) and list(kept.verdicts) == ['paper']
+    assert {p.name for p in out.iterdir() if p.is_file()} == {f'methods{end}' for end in ('.csv', '.md', '.safetensors', '_curves.csv', '_curves.jpg', '_grid.jpg')}
+    assert sum(p.stat().st_size for p in out.iterdir() if p.is_file()) < 500_000 and not list(out.glob('*/checkpoints'))
+    assert Colorizer.load(out/'l1'/'generator.safetensors')(paint_scene(0, 40)).size == (40, 40)
+    with pytest.raises(ValueError, match="no comparison 'space'; there are methods"): load_comparison(out, 'space')
+
+
+def test_pictures_are_what_the_metrics_measured(run):
+    out, found = run
+    frame, (pred, true) = pd.read_csv(out/'paper'/'photos.csv'), [found.pictures[k].float()/255 for k in ('paper', 'truth')]
+    assert (-10*((pred - true)**2).mean((1, 2, 3)).log10()).numpy() == pytest.approx(frame.psnr, abs=.1)
+
+
+def test_the_markdown_has_intervals_and_says_over_what(run):
+    text = comparison_markdown(run[1])
+    lines = [line for line in text.splitlines() if line.startswith('|')]
+    assert len(lines) == 7 and len({line.count('|') for line in lines}) == 1
+    m = run[1].table.loc['l1']
+    assert f'{m.psnr:.2f} ({m.psnr_low:.2f} to {m.psnr_high:.2f})' in text and 'nan' not in text and 'inf' not in text
+    assert '32 photos to train on, 8 to validate on, 8 of them in the means' in text and 'budget of each method: 64 images' in text
+
+
+def test_grid_and_curves(run):
+    fig = comparison_grid(run[1], n=3)
+    assert len(fig.axes) == 15 and [ax.get_title() for ax in fig.axes[:5]] == ['gray (no\ncolour)', 'l1', 'paper', 'rgb_l1', 'truth']
+    left, right = comparison_curves(run[1]).axes
+    assert [line.get_label() for line in left.lines] == ['l1', 'paper', 'rgb_l1', 'baseline'] and right.get_legend()
+
+
+def test_finished_methods_are_not_trained_again(run, scenes, monkeypatch):
+    out, found = run
+    def never(*args, **kwargs): raise AssertionError('trained again')
+    monkeypatch.setattr(room, 'train_method', never)
+    again = compare(scenes, out, ['l1', 'paper', 'rgb_l1'], base=TINY, amount=64, unit='images', device=CPU)
+    pd.testing.assert_frame_equal(again.table, found.table)
+    with pytest.raises(ValueError, match='belongs to another comparison: budget was 64 images, is 65 images'): compare(scenes, out, ['l1'], base=TINY, amount=65, unit='images')
+    with pytest.raises(ValueError, match='seed was 42, is 1'): compare(scenes, out, ['l1'], base=replace(TINY, seed=1), amount=64, unit='images')
+    with pytest.raises(ValueError, match='photos was 40 .*, is 39'): compare(scenes[1:], out, ['l1'], base=TINY, amount=64, unit='images')
+
+
+def test_the_same_seed_gives_the_same_table(run, scenes, tmp_path):
+    again = compare(scenes, tmp_path, ['paper'], base=TINY, amount=64, unit='images', device=CPU)
+    assert again.table.psnr['paper'] == run[1].table.psnr['paper'] and again.table.auc_rebalanced_low['paper'] == run[1].table.auc_rebalanced_low['paper']
+
+
+def test_a_method_that_diverges_is_named_and_the_others_go_on(scenes, tmp_path, monkeypatch, capsys):
+    def diverges(items, out, plan, *args, **kwargs):
+        if plan.loss == 'l2': raise TrainingError('the loss is not finite')
+        return train_method(items, out, plan, *args, **kwargs)
+    monkeypatch.setattr(room, 'train_method', diverges)
+    found = compare(scenes, tmp_path, ['l2', 'l1'], base=TINY, amount=16, unit='images', device=CPU)
+    assert 'l2' not in found.table.index and 'l1' in found.table.index and 'l2 diverged: the loss is not finite' in comparison_markdown(found)
+    assert '1/2 l2: diverged' in capsys.readouterr().out
+    with pytest.raises(TrainingError, match='every method diverged'): compare(scenes, tmp_path, ['l2'], base=TINY, amount=16, unit='images', device=CPU)
+
+
+@pytest.mark.parametrize('kwargs,text', [
+    (dict(names=['l1', 'vgg']), "method 'vgg': choose from"), (dict(group='colours'), "group 'colours': choose from 'methods', 'lambda'"), (dict(metrics=['mse']), "metric 'mse': choose from"),
+    (dict(amount=0), 'a budget of 0'), (dict(unit='hours'), "'seconds', 'images' or 'epochs'"), (dict(base=replace(TINY, task='x')), "task='x'"), (dict(base=replace(TINY, loss='l3')), 'l3')])
+def test_what_is_wrong_is_said_before_training(scenes, tmp_path, kwargs, text, monkeypatch):
+    def never(*args, **kwargs): raise AssertionError('trained')
+    if 'base' not in kwargs: monkeypatch.setattr(room, 'train_method', never)
+    with pytest.raises(ValueError, match=text): compare(scenes, tmp_path, **(dict(names=['smooth_l1'] if 'l3' not in text else ['paper'], base=TINY, amount=8, unit='images') | kwargs))
+
+
+def test_the_command(photo_folder, tmp_path, capsys):
+    wrong = lambda *args: pytest.raises(SystemExit, main, [str(photo_folder), '-o', str(tmp_path/'o'), '--images', '4', '--size', '32', *args]).value.code
+    assert wrong('--methods', 'gpt').startswith("colorize-compare: method 'gpt': choose from 'l1'")
+    assert wrong('--methods', 'l1', '--metrics', 'x').startswith("colorize-compare: metric 'x'")
+    assert '6 photos are too few: 1 to validate on leave 5, less than a batch of 16' in wrong('--methods', 'l1')
+    assert 'no such' in str(pytest.raises(SystemExit, main, [str(tmp_path/'nowhere')]).value.code)
+    main([str(photo_folder), '-o', str(tmp_path/'run'), '--methods', 'l1', '--images', '8', '--size', '32', '--bs', '4', '--metrics', 'psnr,l1_ab'])
+    out = capsys.readouterr().out
+    assert '1/1 l1: 0%' in out and '| gray (no colour) |' in out and 'methods_grid.jpg' in out
+    table = pd.read_csv(tmp_path/'run'/'methods.csv', index_col=0)
+    assert 'l1_ab' in table and 'ssim' not in table
+
+
+def test_help_lists_groups_and_presets(capsys):
+    assert pytest.raises(SystemExit, main, ['--help']).value.code == 0
+    out = capsys.readouterr().out
+    for text in ('--paper', '--seconds', 'lambda: lambda_0, lambda_10, paper, lambda_1000, l1', 'space: l1, rgb_l1, paper, rgb'): assert text in out
+    assert room._parser().parse_args(['x', '--paper']).preset == (paper_settings, 50, 'epochs')
+
+
+def test_a_budget_ends_at_the_nearest_step():
+    budget = Budget([10.], 'seconds')
+    budget.load_state_dict(dict(used=dict(seconds=4., images=7), step=.5, points=[dict(due=0)]))
+    assert budget.state_dict() == dict(used=dict(seconds=4., images=7), step=.5, points=[dict(due=0)])
+    assert budget.reached(4.25) and not budget.reached(4.26) # half a step more or less
