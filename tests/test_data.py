@@ -80,11 +80,11 @@ def test_paper_split(): assert split_sizes(21_837, n_train=8000) == (8000, 2000)
 def test_batches_depend_on_seed_epoch_and_batch_alone(scenes):
     photos = Photos.load(scenes, 36)
     a, b = PhotoDL(photos, 32, bs=8, shuffle=True), PhotoDL(photos, 32, bs=8, shuffle=True)
-    first, second = [x for x, in a], [x for x, in a]
+    first, second = [x for x, _ in a], [x for x, _ in a]
     assert len(first) == 5 and not torch.equal(first[0], second[0])
     next(iter(b)) # an interrupted epoch
     b.one_batch() # looking does not count
-    assert all(torch.equal(x, y) for x, (y,) in zip(second, b))
+    assert all(torch.equal(x, y) for x, (y, _) in zip(second, b))
     assert sorted(a.get_idxs()) == list(range(40))
 
 
