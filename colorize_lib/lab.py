@@ -76,7 +76,7 @@ class Grayscale(ItemTransform):
     "The grayscale task: `(rgb, ...)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
     baselines = {'gray': ('gray (no colour)', lambda lum, ab: torch.zeros_like(ab))} # answers that know nothing: label, function of (input, target)
-    def encodes(self, batch): return normalize_lab(rgb_to_lab(batch[0]/255))
+    def encodes(self, batch): return normalize_lab(rgb_to_lab(batch[0].contiguous()/255)) # channels first: each step of Lab works on whole planes
     def decodes(self, batch):
         lum, ab = batch
         return lab_to_rgb(denormalize_lab(lum, torch.zeros_like(ab))), lab_to_rgb(denormalize_lab(lum, ab))
