@@ -23,7 +23,7 @@ setup(
     packages=['colorize_lib'],
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'metrics', 'dev')},
-    package_data={'colorize_lib': ['weights/*', 'static/*']},
+    package_data={'colorize_lib': ['models/*', 'static/*']},
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),
         'nbdev': ['colorize_lib=colorize_lib._modidx:d'],
