@@ -89,7 +89,7 @@ def test_everything_a_user_types_is_in_all():
 
 def imports(room):
     code = (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8')
-    several = re.findall(r'^ *from \. import ([\w, ]+)', code, re.M)
+    several = re.findall(r'^ *from \. import ([a-z][\w, ]+)', code, re.M)
     return {*re.findall(r'^ *from (?:colorize_lib)?\.(\w+)', code, re.M), *(o.strip() for names in several for o in names.split(','))}
 
 
