@@ -40,7 +40,7 @@ def test_default_models_are_shown(task, n_rows, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr('colorize_lib.demo.show_grid', lambda pictures, titles: shown.append(pictures) or show_grid(pictures, titles))
     assert show_default_model(carried_photos()[:5], tmp_path, task)['photos'] == 5
-    given, coloured, truth = [[np.asarray(o) for o in shown[0][i::3]] for i in range(3)]
+    given, coloured, truth = [[np.array(o) for o in shown[0][i::3]] for i in range(3)]
     assert len(given) == len(coloured) == len(truth) == n_rows
     assert all(colorfulness(torch.from_numpy(o).permute(2, 0, 1)/255) > 2 for o in coloured)
     assert (truth[-1].min() == 255) == (task == 'sketch') # nobody knows the house's colours

@@ -37,16 +37,17 @@ def test_default_models_colour_photos_that_they_do_not_know():
         s = summarize(df)
         assert s['photos'] >= 5 and s[f'over_{baseline}'] > 0 and s[f'ssim_{baseline}'] < s['ssim'] and s['colorfulness'] > colorful
         assert list(squares) == ['given', 'coloured', 'truth'] and {v.shape for v in squares.values()} == {(len(df), 256, 256, 3)}
-        assert np.ptp(squares['given'], -1).max() == 0 and np.ptp(squares['coloured'], -1).mean() > 5
+        assert np.ptp(squares['given'], -1).max() <= 1 and np.ptp(squares['coloured'], -1).mean() > 5
 
 
 def measured_as_promised(task, photos):
-    "The numbers of a default model on photos that it was not trained on, which are those of its card"
+    "The numbers of a default model on photos that it was not trained on: those of its card, but for the arithmetic of another machine"
     if 'valid' not in str(photos[0]): pytest.skip('wants the validation photos in COLORIZE_PHOTOS')
     s, card = summarize(measure(Colorizer.load(task), photos)[0]), weights_file(task).with_suffix('.md').read_text(encoding='utf-8')
-    row = lambda name, digits: [f'{s[name]:.{digits}f}', *(f'{s[f"{name}_{k}"]:.{digits}f}' for k in get_task(task).baselines)]
-    numbers = lambda start: re.findall(r'(?<![(+-])\b\d+\.\d+', next(line for line in card.splitlines() if line.startswith(start)))
-    assert numbers('| PSNR') == row('psnr', 2) and numbers('| SSIM') == row('ssim', 4) and f'{s["colorfulness"]:.1%}' in card
+    numbers = lambda start: [float(n) for n in re.findall(r'(?<![(+-])\b\d+\.\d+', next(line for line in card.splitlines() if line.startswith(start)))]
+    for start, name, tol in (('| PSNR', 'psnr', .05), ('| SSIM', 'ssim', .002)):
+        assert np.allclose(numbers(start), [s[name], *(s[f'{name}_{k}'] for k in get_task(task).baselines)], rtol=0, atol=tol), (start, s)
+    assert abs(numbers('- Colourfulness')[0]/100 - s['colorfulness']) < .01
     return s
 
 
