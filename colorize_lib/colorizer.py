@@ -89,7 +89,7 @@ def weights_file(
     name_or_path, # 'grayscale', or the path of a file
 )->Path:
     "The file of a model"
-    path, folder = Path(name_or_path).expanduser(), Path(colorize_lib.__file__).parent/'weights'
+    path, folder = Path(name_or_path).expanduser(), Path(colorize_lib.__file__).parent/'models'
     if path.suffix or path.name != str(name_or_path): return path
     packaged = {p.stem: p for p in sorted(folder.glob('*.safetensors'))}
     if path.name not in packaged:
