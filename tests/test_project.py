@@ -16,7 +16,7 @@ from conftest import ROOT
 NOTEBOOKS = sorted(ROOT.glob('nbs/**/*.ipynb'))
 CODE = {p: [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code'] for p in NOTEBOOKS}
 ROOMS = ('pictures samples cache data lab sketch drawings unet pix2pix_unet lite_unet compile patchgan ab_bins losses weights recolor colorizer training checkpoints '
-         'distributed metrics results train methods compare model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer sketch_pad '
+         'distributed metrics results train methods compare model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer loss_results sketch_pad '
          'monitor verdicts checks_data checks_training checks_use exercises').split()
 by_name = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 
@@ -84,7 +84,7 @@ def test_everything_a_user_types_is_in_all():
     for name in '''rgb_to_lab lab_to_rgb normalize_lab denormalize_lab photo_files sample_photos coco_sample colorize_dls Unet resnet_unet PatchGAN GANLoss L1
                    colorize_learner PatchGANTrainer loss_table plot_losses photo_metrics evaluate comparison_table gallery paper resnet18
                    Colorizer save_weights Checkpoints LiteUnet compiled ColorizeApp SketchPad LabExplorer LossExplorer TrainingMonitor
-                   Sketch to_sketch draw_house Pix2PixUnet bootstrap lpips fid compare load_comparison'''.split(): assert name in names, name
+                   Sketch to_sketch draw_house Pix2PixUnet bootstrap lpips fid compare load_comparison BinClassifier Classification loss_results'''.split(): assert name in names, name
 
 
 def imports(room):
