@@ -83,7 +83,7 @@ def hue_bias(
 
 def colors(pictures): return torch.cat([rgb_to_lab(_tensor(o))[None, 1:] for o in pictures])
 
-# %% ../nbs/13_model_card.ipynb #9954e231
+# %% ../nbs/13_model_card.ipynb #8a896ca8
 _periods = 2, 4, 8, 16, 32
 _card = f'''{{words}}
 
@@ -107,6 +107,7 @@ Its best:
 {{best}}
 '''
 
+# %% ../nbs/13_model_card.ipynb #6b137f30
 def write_card(
     model, # name or file of a model
     items, # photos to measure on, that it was not trained on
