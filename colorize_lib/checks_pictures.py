@@ -90,7 +90,7 @@ def _corner(answer):
     number(answer, gaussian_blur(F.pad(torch.ones(1, 1, 32, 32), (16,)*4), 2.)[0, 0, 16, 16].item(), .02,
            'along a side: which part of the kernel lies on the photo? (The middle pixel belongs to it as a whole.) And a corner lies at two sides')
 
-# %% ../nbs/15_checks_pictures.ipynb #138b79e1
+# %% ../nbs/15_checks_pictures.ipynb #825d5ab9
 _blues = (60, 90, 150), (90, 120, 200), (120, 160, 230)
 
 def _torn_sheet(blue, size=256):
@@ -114,7 +114,7 @@ def _without_blue(without_blue):
         before, after = (np.asarray(o.convert('L'), float) for o in (img, out))
         near = np.any([np.roll(lines, k, 0) for k in range(-3, 4)], axis=0)
         paper, ruled, drawn = ~near & ~pencil, lines & ~pencil, pencil & ~near
-        contrast = lambda o, where: np.median(o[paper]) - o[where].mean()
+        contrast = lambda o, where, paper=paper: np.median(o[paper]) - o[where].mean()
         need(np.median(after[paper]) > 200, 'the paper has become dark')
         need(contrast(after, drawn) > .6*contrast(before, drawn), 'what was drawn with a pencil has become pale')
         need(contrast(after, ruled) < .25*contrast(before, ruled), f'lines of the blue {blue} are still to be seen')

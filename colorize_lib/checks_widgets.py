@@ -171,7 +171,7 @@ def _annealed(annealed_mean):
         if T == .01: need(torch.as_tensor(out).isfinite().all(), 'T=0.01: there is a NaN in it. How small does 0.05 become in float32, if raised to the power 100?')
         same(out, truth, 2e-3, f'T={T:g}: the colours are off')
 
-# %% ../nbs/15_checks_widgets.ipynb #34afe8fa
+# %% ../nbs/15_checks_widgets.ipynb #6f7315f5
 @checks('10_sketch_pad.2', 'mirrored(drawing): draw half a face')
 def _mirrored(mirrored):
     for w, h in ((64, 48), (65, 40)):
@@ -182,6 +182,12 @@ def _mirrored(mirrored):
         need((out[:, :w//2] == x[:, :w//2]).all(), 'the left half has changed')
         need((out == out[:, ::-1]).all(), f'the right half is not the mirror image of the left one ({w} pixels wide)')
 
+def _darkest(gray, x, y):
+    "The darkest pixel around a place in [0,1]"
+    size = len(gray)
+    x, y, r = int(x*size), int(y*size), max(2, size//50)
+    return gray[max(0, y - r):y + r + 1, max(0, x - r):x + r + 1].min()
+
 @checks('10_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
 def _draw(draw):
     strokes = [[(.1, .2), (.9, .2)], [(.7, .5), (.3, .5), (.3, .9)]]
@@ -190,10 +196,7 @@ def _draw(draw):
         need(isinstance(out, Image.Image) and out.size == (size, size), 'expected a PIL.Image of size x size pixels')
         gray = np.asarray(out.convert('L'), float)
         need(np.median(gray) > 200, 'the paper is not white')
-        def darkest(x, y):
-            x, y, r = int(x*size), int(y*size), max(2, size//50)
-            return gray[max(0, y - r):y + r + 1, max(0, x - r):x + r + 1].min()
-        need(darkest(.2, .7) > 128 or darkest(.6, .2) < 128, 'x and y have changed places: x goes to the right, y goes down')
-        need(darkest(.5, .8) > 128, 'it stands on its head: y goes down')
-        for x, y in ((.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)): need(darkest(x, y) < 128, f'with size={size}, at x={x}, y={y} there should be a dark line')
-        need(darkest(.8, .35) > 128, 'from the end of one stroke to the next the pen was lifted')
+        need(_darkest(gray, .2, .7) > 128 or _darkest(gray, .6, .2) < 128, 'x and y have changed places: x goes to the right, y goes down')
+        need(_darkest(gray, .5, .8) > 128, 'it stands on its head: y goes down')
+        for x, y in ((.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)): need(_darkest(gray, x, y) < 128, f'with size={size}, at x={x}, y={y} there should be a dark line')
+        need(_darkest(gray, .8, .35) > 128, 'from the end of one stroke to the next the pen was lifted')
