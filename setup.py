@@ -23,7 +23,8 @@ setup(
     packages=['colorize_lib'],
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'metrics', 'dev')},
-    package_data={'colorize_lib': ['weights/*', 'static/*']},
+    include_package_data=False, # what package_data names is all; else setuptools takes its folders for packages
+    package_data={'colorize_lib': ['models/*', 'static/*']},
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),
         'nbdev': ['colorize_lib=colorize_lib._modidx:d'],

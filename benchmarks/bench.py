@@ -16,10 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measure import ROOT, device, interleaved, machine, matmul_flops, peak_of, seconds
 from benchmarks.networks import default, duel, make, make_learner, make_step
-from benchmarks.reference import plain_epoch, plain_loader
+from benchmarks.reference import adam, plain_epoch, plain_loader
 from colorize_lib.lab import colorize_dls
-from colorize_lib.pictures import photo_files
+from colorize_lib.metrics import near_gray
+from colorize_lib.pictures import photo_files, photo_name
+from colorize_lib.results import evaluate
 from colorize_lib.samples import carried_photos, paint_scene
+from colorize_lib.training import Recipe, colorize_learner, fit_recipe
 from colorize_lib.unet import pick_precision
 
 precisions = list(dict.fromkeys((pick_precision(device), 'fp32')))
@@ -32,6 +35,7 @@ class Plan:
     grow_size, grow_bs = (4, [64, 96, 128, 192]), (64, [2, 4, 8, 16, 32])
     epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
     painted, workers = 640, sorted({0, os.cpu_count()}) # pixels of painted photos; loader workers of the reference, which gets the better
+    quality = (64, 16, 4) if device.type == 'cpu' else (256, 32, 10) # pixels, batch, epochs
     matmul, compiling = 4096, [('resnet_unet', *cases[0]), ('Unet', *cases[0])]
 
 
@@ -39,7 +43,7 @@ class Quick(Plan):
     "Seconds: to see that everything runs; its numbers mean nothing"
     cases, nets, n, photos, epoch, flops = [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
     grow_size, grow_bs, matmul, compiling = (2, [32]), (32, [2]), 256, []
-    painted, workers = 160, [0]
+    painted, workers, quality = 160, [0], (32, 4, 1)
 
 
 def say(text): print(text, file=sys.stderr, flush=True)
@@ -120,6 +124,28 @@ def bench_epoch(plan, files, tmp):
         yield row(f'epoch, {size} px, batch {bs}, {what}, later', 'photos/s', reference[w], clock.photos/min(clock.seconds[1:]), note)
 
 
+def bench_quality(plan, files, tmp):
+    "The same photos and epochs: what do both sides reach on photos they have not seen? Ours by its recipe: half of the epochs L1 alone"
+    size, bs, epochs = plan.quality
+    dls = colorize_dls(files, size, bs, device=device, cache=tmp/'quality')
+    path = {photo_name(f): f for f in files}
+    loader = plain_loader([path[name] for name in dls.train.dataset.names], size, bs, max(plan.workers))
+    say(f'quality: reference, {len(loader.dataset)} photos, {epochs} epochs')
+    G, D = make(plan.nets[0], size)
+    opts, took = (adam(G), adam(D)), {'reference': 0., 'ours': 0.}
+    for _ in range(epochs): took['reference'] += plain_epoch(G, D, loader, device, opts)[1]
+    ours_net = plan.nets[-1] if plan is Quick else default
+    say(f'quality: ours ({ours_net})')
+    learn, gan = make_learner(ours_net, dls)
+    with learn.no_bar(), learn.no_logging(): took['ours'] = seconds(lambda: fit_recipe(learn, Recipe(size, bs, epochs//2, 1e-3, epochs - epochs//2), gan.discriminator))
+    found = {'reference': evaluate(colorize_learner(dls, G, precision='fp32'), names=['psnr', 'colorfulness']), 'ours': evaluate(learn, names=['psnr', 'colorfulness'])}
+    found = {k: df[df.colorfulness_true >= near_gray].mean(numeric_only=True) for k, df in found.items()}
+    note = f'{plan.nets[0]} and {ours_net}, {epochs} epochs of {len(loader.dataset)} photos; gray {found["ours"].psnr_gray:.2f} dB'
+    yield row(f'quality, {size} px, PSNR of validation photos', 'dB', found['reference'].psnr, found['ours'].psnr, note) | dict(ratio=None)
+    yield row(f"quality, {size} px, colourfulness, of the truth's", '%', *(100*o.colorfulness/o.colorfulness_true for o in found.values())) | dict(ratio=None)
+    yield row(f'quality, {size} px, time for that', 's', took['reference'], took['ours'], less_is_better=True)
+
+
 def memory_row(what, net, size, bs):
     (ref, start), (ours, ours_start) = [peak_of(side, net, size, bs) for side in ('reference', 'ours')]
     return row(what, 'MB', ref, ours, f'of which before the first step {start:.0f} and {ours_start:.0f}', less_is_better=True)
@@ -180,7 +206,7 @@ def bench_compile(plan, files, tmp):
                   'failed, went on without' if failed else f'compiled in {took:.0f} s')
 
 
-parts = dict(step=bench_step, data=bench_data, epoch=bench_epoch, memory=bench_memory, growth=bench_growth, peak=bench_peak, compile=bench_compile)
+parts = dict(step=bench_step, data=bench_data, epoch=bench_epoch, quality=bench_quality, memory=bench_memory, growth=bench_growth, peak=bench_peak, compile=bench_compile)
 
 
 def quietly(rows):

@@ -1,4 +1,5 @@
 "Everything a user types: `from colorize_lib.all import *`"
+from colorize_lib.ab_bins import *
 from colorize_lib.cache import *
 from colorize_lib.checkpoints import *
 from colorize_lib.colorize_app import ColorizeApp
@@ -11,6 +12,7 @@ from colorize_lib.lab import *
 from colorize_lib.lab_explorer import LabExplorer
 from colorize_lib.lite_unet import *
 from colorize_lib.loss_explorer import LossExplorer
+from colorize_lib.loss_results import loss_results
 from colorize_lib.losses import *
 from colorize_lib.monitor import TrainingMonitor
 from colorize_lib.metrics import *

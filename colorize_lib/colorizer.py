@@ -89,7 +89,7 @@ def weights_file(
     name_or_path, # 'grayscale', or the path of a file
 )->Path:
     "The file of a model"
-    path, folder = Path(name_or_path).expanduser(), Path(colorize_lib.__file__).parent/'weights'
+    path, folder = Path(name_or_path).expanduser(), Path(colorize_lib.__file__).parent/'models'
     if path.suffix or path.name != str(name_or_path): return path
     packaged = {p.stem: p for p in sorted(folder.glob('*.safetensors'))}
     if path.name not in packaged:
@@ -127,7 +127,7 @@ class Colorizer:
         "A colorizer from a file of weights"
         return cls(*load_weights(weights_file(name_or_path), trusted), device, precision)
 
-# %% ../nbs/09_colorizer.ipynb #2cadc65f
+# %% ../nbs/09_colorizer.ipynb #e31318b3
 @patch
 def _run(self:Colorizer, photo, size):
     "`(input, prediction)` at one size"
@@ -135,7 +135,8 @@ def _run(self:Colorizer, photo, size):
     x = self.task.encode(open_photo(small)) # which lays transparency on white
     cast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
     both = torch.cat([x, x.flip(-1)]).to(self.device).contiguous(memory_format=torch.channels_last)
-    with torch.no_grad(), cast, self.lock: pred, mirrored = self.model(both).float().cpu().split(len(x))
+    answer = getattr(self.model, 'predict', self.model) # a classifier answers with probabilities, and predicts colours
+    with torch.no_grad(), cast, self.lock: pred, mirrored = answer(both).float().cpu().split(len(x))
     pred = (pred + mirrored.flip(-1))/2
     if not pred.isfinite().all(): raise ValueError('the network answers NaN or infinity')
     return x, pred

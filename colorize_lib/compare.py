@@ -49,7 +49,7 @@ def _write(path, content):
     if not isinstance(content, (bytes, str)): content = json.dumps(content, indent=1) + '\n'
     with atomic_path(path) as part: part.write_bytes(content if isinstance(content, bytes) else content.encode())
 
-# %% ../nbs/14_compare.ipynb #96d358b0
+# %% ../nbs/14_compare.ipynb #bff38b3f
 def _verdicts(learn, n):
     "What the judge says about the first true and predicted photos, patch by patch"
     x, y = [o[:n] for o in learn.dls.valid.one_batch()]
@@ -64,6 +64,7 @@ def _measure_method(learn, budget, folder, names):
     pictures = {k: (v[:16].clamp(0, 1)*255).round().byte() for k, v in pictures.items()} | (_verdicts(learn, 16) if learn.gan_losses else {})
     _write(folder/'pictures.safetensors', save({k: v.contiguous() for k, v in pictures.items()}))
     save_weights(learn.model, folder/'generator.safetensors', learn.config)
+    if learn.gan_losses: _write(folder/'judge.safetensors', save({k: v.contiguous() for k, v in learn.judge.state_dict().items()}))
     _write(folder/'result.json', dict(used=budget.used, points=budget.points, weights=n_params(learn.model), game=learn.gan_losses,
                                       n_train=len(learn.dls.train.dataset), n_valid=len(learn.dls.valid.dataset)))
     shutil.rmtree(folder/'checkpoints')

@@ -7,9 +7,10 @@ Docs: https://OWNER.github.io/colorize_lib/loss_explorer.html.md"""
 # %% auto #0
 __all__ = ['kinds', 'ResultsError', 'Method', 'LossResults', 'save_results', 'load_results', 'verdict_overlay', 'LossExplorer']
 
-# %% ../nbs/10_loss_explorer.ipynb #f1600669
+# %% ../nbs/10_loss_explorer.ipynb #d04a87a5
 import json
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import ipywidgets, numpy as np
@@ -55,16 +56,26 @@ class LossResults:
             if a is not None and (a.ndim != 3 or len(a) != n): raise ResultsError(f'logits of shape {a.shape}: expected {n} maps')
         if not 0 <= self.judged < len(self.methods): raise ResultsError(f'judged={self.judged}: there are {len(self.methods)} methods')
 
-# %% ../nbs/10_loss_explorer.ipynb #cb62d7dd
+# %% ../nbs/10_loss_explorer.ipynb #e920bcdc
+def _packed(pictures):
+    "One JPEG of all, one below the other, as bytes"
+    file = BytesIO()
+    Image.fromarray(pictures.reshape(-1, *pictures.shape[2:])).save(file, 'JPEG', quality=95, subsampling=0)
+    return np.frombuffer(file.getvalue(), np.uint8)
+
+def _unpacked(data, n):
+    strip = np.asarray(Image.open(BytesIO(data.tobytes())))
+    return strip.reshape(n, -1, *strip.shape[1:])
+
 def save_results(
     results, # a `LossResults`
     path, # file to write, `something.npz`
 )->Path:
     "Write results whole or not at all"
     results.check()
-    arrays = dict(gray=results.gray, truth=results.truth) | {f'method_{i}': m.pictures for i, m in enumerate(results.methods)}
+    arrays = {k: _packed(v) for k, v in (dict(gray=results.gray, truth=results.truth) | {f'method_{i}': m.pictures for i, m in enumerate(results.methods)}).items()}
     if results.real_logits is not None: arrays |= dict(real_logits=results.real_logits.astype(np.float16), fake_logits=results.fake_logits.astype(np.float16))
-    about = dict(methods=[(m.kind, m.value) for m in results.methods], judged=results.judged, about=results.about)
+    about = dict(methods=[(m.kind, m.value) for m in results.methods], judged=results.judged, about=results.about, n=len(results.gray))
     with atomic_path(path) as part:
         with open(part, 'wb') as f: np.savez_compressed(f, about=np.array(json.dumps(about)), **arrays)
     return Path(path)
@@ -81,9 +92,10 @@ def load_results(
         if path.read_bytes()[:2] != b'PK': raise ValueError('no npz')
         with np.load(path, allow_pickle=False) as z:
             about = json.loads(str(z['about']))
-            methods = [Method(kind, z[f'method_{i}'], value) for i, (kind, value) in enumerate(about['methods'])]
+            pictures = lambda name: _unpacked(z[name], about['n'])
+            methods = [Method(kind, pictures(f'method_{i}'), value) for i, (kind, value) in enumerate(about['methods'])]
             logits = [z[k].astype(np.float32) if k in z else None for k in ('real_logits', 'fake_logits')]
-            results = LossResults(z['gray'], z['truth'], methods, *logits, about['judged'], about['about'])
+            results = LossResults(pictures('gray'), pictures('truth'), methods, *logits, about['judged'], about['about'])
         results.check()
     except Exception as e: raise ResultsError(f'{path}: not a file of results ({e or type(e).__name__})') from e
     return results

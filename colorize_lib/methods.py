@@ -26,18 +26,21 @@ from .patchgan import PatchGAN
 from .train import Plan, plan_learner
 from .training import fit_recipe
 
-# %% ../nbs/13_methods.ipynb #470e233e
+# %% ../nbs/13_methods.ipynb #70d8bfab
 _alone, _game, _both = dict(epochs_l1=1, epochs_gan=0), dict(epochs_l1=0, epochs_gan=1), dict(epochs_l1=2, epochs_gan=3)
 _pix2pix, _resnet, _lite = [dict(generator=o) for o in ('pix2pix_unet', 'resnet_unet', 'lite_unet')]
-_pretrained = dict(kwargs=dict(pretrained=True))
+_pretrained, _classes = dict(kwargs=dict(pretrained=True)), dict(generator='bin_classifier', loss='classification')
 methods = { # from a name to changes of the base plan
     'l1': _alone, # regression, alone
     'l2': _alone | dict(loss='l2'),
     'smooth_l1': _alone | dict(loss='smooth_l1'),
+    'classification': _alone | _classes, # Zhang et al. 2016
+    'classification_plain': _alone | _classes | dict(loss='classification_plain'), # the same, no class weighed up
     'pix2pix': _game | _pix2pix, # Isola et al. 2017
     'paper': _game, # the U-Net of Figure 3 against a PatchGAN
     'paper_prestage': _both, # the same after a stage of L1 alone
     'resnet_l1': _alone | _resnet,
+    'resnet_classification': _alone | _classes | dict(kwargs=dict(body='resnet_unet')),
     'resnet': _game | _resnet, # DynamicUnet-ResNet18, random weights
     'resnet_prestage': _both | _resnet,
     'resnet_pretrained': _both | _resnet | _pretrained, # ImageNet weights, downloaded once
@@ -50,12 +53,13 @@ methods = { # from a name to changes of the base plan
     'rgb': _game | dict(task='rgb'),
 }
 
-# %% ../nbs/13_methods.ipynb #d164ca93
+# %% ../nbs/13_methods.ipynb #b8bb3186
 groups = { # what belongs together in one table
-    'methods': 'l1 l2 smooth_l1 pix2pix paper paper_prestage resnet_l1 resnet resnet_prestage'.split(),
+    'methods': 'l1 l2 smooth_l1 classification classification_plain pix2pix paper paper_prestage resnet_l1 resnet_classification resnet resnet_prestage'.split(),
     'lambda': 'lambda_0 lambda_10 paper lambda_1000 l1'.split(), # 0, 10, 100, 1000, and without a game
     'pretrained': 'resnet_prestage resnet_pretrained lite lite_pretrained'.split(),
     'space': 'l1 rgb_l1 paper rgb'.split(),
+    'losses': 'l1 lambda_0 lambda_10 paper lambda_1000 classification'.split(), # what `LossExplorer` shows
 }
 
 # %% ../nbs/13_methods.ipynb #107b5d59
@@ -72,7 +76,7 @@ class GrayToRGB(Grayscale):
 
 tasks['rgb'] = GrayToRGB
 
-# %% ../nbs/13_methods.ipynb #0e9ebe0e
+# %% ../nbs/13_methods.ipynb #a6865370
 small = Plan(size=64, bs=16, lr_l1=1e-3, lr=2e-4)
 paper_settings = Plan(size=256, bs=32, lr_l1=1e-4, lr=1e-4) # section 5.1
 
@@ -90,10 +94,12 @@ def method_plan(
     "All that decides what a method makes of a folder of photos"
     if name not in methods: raise ValueError(f'method {name!r}: choose from {", ".join(map(repr, methods))}')
     change, task = methods[name], base.task
-    fits = [k for k, o in methods.items() if task == 'grayscale' or not ('task' in o or o.get('loss') == 'classification')] # both are about ab
+    fits = [k for k, o in methods.items() if task == 'grayscale' or not ('task' in o or o.get('loss', '').startswith('classification'))] # both are about ab
     if name not in fits: raise ValueError(f'method {name!r} does not fit task={task!r}: choose from {", ".join(map(repr, fits))}')
-    generator = change.get('generator', base.generator)
-    return replace(base, **(change | dict(kwargs=_widths(generator, base.size) | base.kwargs | change.get('kwargs', {}))))
+    generator, kwargs = change.get('generator', base.generator), change.get('kwargs', {})
+    if generator == 'bin_classifier': kwargs = dict(body=base.generator) | kwargs
+    widths = _widths(kwargs.get('body', generator), base.size)
+    return replace(base, **(change | dict(kwargs=widths | base.kwargs | kwargs)))
 
 # %% ../nbs/13_methods.ipynb #0819c830
 class Budget(Callback):

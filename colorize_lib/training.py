@@ -9,7 +9,7 @@ __all__ = ['loss_names', 'paper', 'OutermostCallback', 'PatchGANTrainer', 'in_pa
            'CountEpochs', 'DeviceSmoothLoss', 'SparseProgress', 'TrainingError', 'FiniteLoss', 'ColorizeLearner',
            'out_of_memory', 'colorize_learner', 'Recipe', 'fit_recipe']
 
-# %% ../nbs/06_training.ipynb #df22460f
+# %% ../nbs/06_training.ipynb #ac7f2c15
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from fastcore.foundation import L
 from torch import distributed as dist
 from torch.amp import GradScaler
 
-from .losses import L1, GANLoss, discriminator_losses, generator_losses
+from .losses import L1, Classification, GANLoss, discriminator_losses, generator_losses
 from .patchgan import PatchGAN
 from .unet import pick_precision
 
@@ -42,7 +42,7 @@ class OutermostCallback(Callback):
         if self.depth == 1: self.end()
         self.depth = max(0, self.depth - 1)
 
-# %% ../nbs/06_training.ipynb #1fc6c334
+# %% ../nbs/06_training.ipynb #44bd2806
 loss_names = 'loss_D_fake', 'loss_D_real', 'loss_D', 'loss_G_GAN', 'loss_G_L1', 'loss_G' # the paper's Table 1
 
 class PatchGANTrainer(OutermostCallback):
@@ -63,6 +63,7 @@ class PatchGANTrainer(OutermostCallback):
     def opt(self): return self.opt_D # a plain attribute of this name would hide the Learner's, and fastai warns
 
     def begin(self):
+        if isinstance(self.learn.loss_func, Classification): raise ValueError('PatchGANTrainer judges colours, and this network answers with classes: train it by Classification alone')
         if hasattr(self.learn, 'gradient_accumulation'): raise ValueError('PatchGANTrainer steps at every batch: it cannot be used with GradientAccumulation')
         if self.discriminator is None: self.discriminator = PatchGAN(self.dls.task.n_in + self.dls.task.n_out)
         self.discriminator.to(self.dls.device, memory_format=torch.channels_last)
@@ -252,7 +253,7 @@ def out_of_memory(dls):
     return (f'out of memory on {dls.device} with batches of {bs} photos of {size} pixels: lower bs first (a half needs about half the memory), '
             f'then size (a half needs a quarter), or take a smaller generator')
 
-# %% ../nbs/06_training.ipynb #ac0a78cc
+# %% ../nbs/06_training.ipynb #22cb2112
 def colorize_learner(
     dls, # from `colorize_dls`
     generator, # input to target in [-1,1]: `Unet()`, `resnet_unet()`

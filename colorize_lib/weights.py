@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/weights.html.md"""
 # %% auto #0
 __all__ = ['generators', 'WeightsError', 'atomic_path', 'save_weights', 'load_weights', 'push', 'from_pretrained']
 
-# %% ../nbs/09_weights.ipynb #cf378bbe
+# %% ../nbs/09_weights.ipynb #88daae12
 import json, os, tempfile
 from contextlib import contextmanager
 from functools import partial
@@ -19,13 +19,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from . import __version__
+from .ab_bins import BinClassifier
 from .lite_unet import LiteUnet
 from .pix2pix_unet import Pix2PixUnet
 from .unet import Unet, resnet_unet
 
-# %% ../nbs/09_weights.ipynb #17224dc6
+# %% ../nbs/09_weights.ipynb #e497f36b
 # weights come from the file: nothing has to be downloaded to build the network they belong to
 generators = {'unet': Unet, 'pix2pix_unet': Pix2PixUnet, 'resnet_unet': partial(resnet_unet, pretrained=False), 'lite_unet': partial(LiteUnet, pretrained=False)}
+
+def _bin_classifier(body='unet', T=.38, **kwargs): return BinClassifier(generators[body](n_out=64, **kwargs), T=T)
+generators['bin_classifier'] = _bin_classifier # on any of the others
 
 class WeightsError(ValueError):
     "A file of weights that cannot be used: the message names it, says why, and what to do"

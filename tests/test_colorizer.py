@@ -326,10 +326,10 @@ def test_another_task_is_one_class(monkeypatch):
 
 
 def test_names_of_models(monkeypatch, tmp_path, model_file):
-    (tmp_path/'weights').mkdir()
+    (tmp_path/'models').mkdir()
     monkeypatch.setattr(colorize_lib, '__file__', str(tmp_path/'__init__.py'))
     with pytest.raises(WeightsError, match='grayscale: no model of this name is in the package. There are: none'): Colorizer.load()
-    (tmp_path/'weights'/'tiny.safetensors').write_bytes(model_file.read_bytes())
+    (tmp_path/'models'/'tiny.safetensors').write_bytes(model_file.read_bytes())
     with pytest.raises(WeightsError, match='There are: tiny;'): Colorizer.load('grayscale')
     assert Colorizer.load('tiny').size == 32
     assert weights_file('tiny.safetensors') == Path('tiny.safetensors')
@@ -387,7 +387,7 @@ def test_importing_the_colorizer_does_not_import_fastai():
     assert out.strip() == '[]'
 
 
-packaged = Path(colorize_lib.__file__).parent/'weights'/'grayscale.safetensors'
+packaged = Path(colorize_lib.__file__).parent/'models'/'grayscale.safetensors'
 
 
 @pytest.mark.skipif(not packaged.exists(), reason='the default model is not in the package yet')

@@ -1,13 +1,18 @@
 "The demo learns what can be learnt, writes what it says, and fails in one line."
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
-from colorize_lib.demo import demo_recipe, main, run_demo
-from colorize_lib.samples import sample_photos
+from colorize_lib.demo import demo_recipe, main, run_demo, show_default_model
+from colorize_lib.metrics import colorfulness
+from colorize_lib.pictures import show_grid
+from colorize_lib.samples import carried_photos, sample_photos
 
 
 def test_demo_beats_gray_by_6_db_on_held_out_scenes(tmp_path):
@@ -23,9 +28,23 @@ def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
     (photo_folder/'notes.jpg').write_text('text')
     main([str(photo_folder), '-o', str(tmp_path/'out'), '--size', '32'])
     out = capsys.readouterr().out
-    assert 'Metrics on held-out photos' in out and 'gray (no colour)' in out and 'loss_G_L1' in out and 'gallery.png' in out and 'The default model on 6 real photos: ' in out
-    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['default_model.png', 'gallery.png', 'left_out.csv', 'losses.csv', 'losses.png', 'metrics.csv']
+    assert 'Metrics on held-out photos' in out and 'gray (no colour)' in out and 'loss_G_L1' in out and 'gallery.png' in out
+    assert re.search(r'The default models on 6 real photos: [+-]\d+\.\d\d dB over gray, \d+% of the true colourfulness; from sketches [+-]\d+\.\d\d dB over each photo.s own mean colour, \d+%', out)
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['default_grayscale.png', 'default_sketch.png', 'gallery.png', 'left_out.csv', 'losses.csv', 'losses.png', 'metrics.csv']
     assert pd.read_csv(tmp_path/'out'/'left_out.csv').values.tolist() == [[str(photo_folder/'notes.jpg'), 'not a picture']]
+
+
+@pytest.mark.parametrize('task,n_rows', [('grayscale', 5), ('sketch', 4)])
+def test_default_models_are_shown(task, n_rows, tmp_path, monkeypatch):
+    "Rows of given, coloured, truth, two side by side; the last drawing is one without a photo"
+    shown = []
+    monkeypatch.setattr('colorize_lib.demo.show_grid', lambda pictures, titles: shown.append(pictures) or show_grid(pictures, titles))
+    assert show_default_model(carried_photos()[:5], tmp_path, task)['photos'] == 5
+    given, coloured, truth = [[np.array(o) for o in shown[0][i::3]] for i in range(3)]
+    assert len(given) == len(coloured) == len(truth) == n_rows
+    assert all(colorfulness(torch.from_numpy(o).permute(2, 0, 1)/255) > 2 for o in coloured)
+    assert (truth[-1].min() == 255) == (task == 'sketch') # nobody knows the house's colours
+    assert min(Image.open(tmp_path/f'default_{task}.png').size) > 300
 
 
 def test_budget_is_photos_seen():

@@ -15,6 +15,9 @@ from conftest import ROOT
 
 NOTEBOOKS = sorted(ROOT.glob('nbs/**/*.ipynb'))
 CODE = {p: [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code'] for p in NOTEBOOKS}
+ROOMS = ('pictures samples cache data lab sketch drawings unet pix2pix_unet lite_unet compile patchgan ab_bins losses weights recolor colorizer training checkpoints '
+         'distributed metrics results train methods compare model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer sketch_pad '
+         'monitor verdicts checks_data checks_training checks_use exercises').split()
 by_name = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -22,7 +25,7 @@ by_name = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)
 def copy(tmp_path_factory):
     "The project as `nbdev-export` and `nbdev-clean` would leave it"
     there = tmp_path_factory.mktemp('project')/'colorize_lib'
-    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.venv', '.git', '*.egg-info', 'models', 'demo_out', '__pycache__'))
+    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.venv', '.git', '*.egg-info', 'demo_out', '__pycache__'))
     for module in there.glob('colorize_lib/*.py'):
         if module.name not in ('__init__.py', 'all.py'): module.unlink()
     for command in ('nbdev-export', 'nbdev-clean'):
@@ -80,18 +83,31 @@ def test_everything_a_user_types_is_in_all():
     exec('from colorize_lib.all import *', names)
     for name in '''rgb_to_lab lab_to_rgb normalize_lab denormalize_lab photo_files sample_photos coco_sample colorize_dls Unet resnet_unet PatchGAN GANLoss L1
                    colorize_learner PatchGANTrainer loss_table plot_losses photo_metrics evaluate comparison_table gallery paper resnet18
-                   Colorizer save_weights Checkpoints LiteUnet compiled'''.split(): assert name in names, name
+                   Colorizer save_weights Checkpoints LiteUnet compiled ColorizeApp SketchPad LabExplorer LossExplorer TrainingMonitor
+                   Sketch to_sketch draw_house Pix2PixUnet bootstrap lpips fid compare load_comparison'''.split(): assert name in names, name
+
+
+def imports(room):
+    code = (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8')
+    several = re.findall(r'^ *from \. import ([a-z][\w, ]+)', code, re.M)
+    return {*re.findall(r'^ *from (?:colorize_lib)?\.(\w+)', code, re.M), *(o.strip() for names in several for o in names.split(','))}
 
 
 def test_imports_go_only_downwards():
-    rooms = ('pictures samples cache data lab sketch drawings unet pix2pix_unet lite_unet compile patchgan losses weights recolor colorizer training checkpoints '
-             'distributed metrics results train methods compare model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer sketch_pad '
-             'monitor verdicts checks_data checks_training checks_use exercises').split()
-    for i, room in enumerate(rooms):
-        used = set(re.findall(r'^from (?:colorize_lib)?\.(\w+)', (ROOT/f'colorize_lib/{room}.py').read_text(encoding='utf-8'), re.M))
-        assert used <= set(rooms[:i]), (room, used)
-        if room == 'demo': assert 'training' in used # the pattern does find imports
-    assert {p.stem for p in (ROOT/'colorize_lib').glob('[a-z]*.py')} == {*rooms, 'all'}
+    for i, room in enumerate(ROOMS): assert imports(room) <= set(ROOMS[:i]), (room, imports(room))
+    assert 'training' in imports('demo') and 'data' in imports('lab') and 'checks_use' in imports('exercises') # the patterns do find imports
+    assert {p.stem for p in (ROOT/'colorize_lib').glob('[a-z]*.py')} == {*ROOMS, 'all'}
+
+
+def test_readme_has_a_row_for_each_room_and_knows_what_it_imports():
+    rows = re.findall(r'^\| \[(\w+)\]\(nbs/\1\.ipynb\) \| `(\w+)\.py` \| [^|]+ \| (.+) \|$', (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
+    assert sorted(room for _, room, _ in rows) == sorted(ROOMS)
+    within = {} # what a room may import: those that its row names, and what they may import
+    for notebook, room, named in rows:
+        assert f'#| default_exp {room}\n' in ''.join(''.join(c['source']) + '\n' for c in CODE[ROOT/f'nbs/{notebook}.ipynb'])
+        named = set(re.findall(r'\w+', named))
+        within[room] = named.union(*(within[o] for o in named)) # a KeyError: the row stands above one that it builds on
+        assert imports(room) <= within[room], (room, imports(room) - within[room])
 
 
 def test_readme_names_the_commands_that_exist():
@@ -100,3 +116,19 @@ def test_readme_names_the_commands_that_exist():
     for target in set(re.findall(r'make (\w+)', readme)): assert re.search(rf'^{target}:', make, re.M), target
     assert 'make test' in (ROOT/'.ci/run').read_text()
     for link in re.findall(r'\]\((?!http)([^)#]+)', readme): assert (ROOT/link).exists(), link
+    assert len(readme.encode()) < 12_000
+
+
+def test_readme_and_cards_agree():
+    readme, cards = (ROOT/'README.md').read_text(encoding='utf-8'), [(ROOT/f'colorize_lib/models/{task}.md').read_text(encoding='utf-8') for task in ('grayscale', 'sketch')]
+    line = lambda text, start: next(line for line in text.splitlines() if line.startswith(start))
+    numbers = lambda line: re.findall(r'[+-]?\d+\.\d+', line)
+    for what in ('| PSNR', '| SSIM'): assert numbers(line(readme, what)) == [n for card in cards for n in numbers(line(card, what))]
+    assert re.findall(r'\d+%', line(readme, '| colourfulness')) == [f'{float(numbers(line(card, "- Colourfulness"))[0]):.0f}%' for card in cards]
+    for card in cards: assert f'{re.search("([0-9]+) photos that it was not trained on", card)[1]} photos' in readme
+
+
+def test_index_lists_all_notebooks():
+    index = ''.join(''.join(c['source']) for c in json.loads((ROOT/'nbs/index.ipynb').read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown')
+    links = set(re.findall(r'\]\(([\w/]+\.ipynb)\)', index))
+    assert links == {p.relative_to(ROOT/'nbs').as_posix() for p in NOTEBOOKS} - {'index.ipynb'}

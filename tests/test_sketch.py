@@ -84,9 +84,9 @@ def test_processes_draw_what_one_would(dls):
 def test_wishes_that_cannot_be_met():
     with pytest.raises(ValueError, match="style='oil': choose from 'pencil', 'ink', 'outline'"): to_sketch(PHOTOS, 'oil')
     with pytest.raises(ValueError, match=r'expected \(B,3,H,W\)'): to_sketch(PHOTOS[0])
-    with pytest.raises(ValueError, match="task='sepia': choose from 'grayscale', 'sketch'"): get_task('sepia')
+    with pytest.raises(ValueError, match=f"task='sepia': choose from {', '.join(map(repr, tasks))}"): get_task('sepia')
     with pytest.raises(ValueError, match="style='oil'"): Sketch('oil')
-    assert set(picture_tasks) == set(tasks)
+    assert {'grayscale', 'sketch'} == set(picture_tasks) <= set(tasks) # comparisons add tasks of their own, which take no pictures
 
 
 def test_paper():

@@ -45,7 +45,7 @@ def environment(tmp_path, **more):
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     there = tmp_path_factory.mktemp('source')/'colorize_lib'
-    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.*', 'nbs', 'tests', 'assets', 'models', 'build', 'dist', '*.egg-info', '__pycache__', 'demo_out', 'shared'))
+    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.*', 'nbs', 'tests', 'assets', 'build', 'dist', '*.egg-info', '__pycache__', 'demo_out', 'shared'))
     isolation = ['--no-build-isolation'] if int(version('setuptools').split('.')[0]) >= 77 else []
     subprocess.run([sys.executable, '-W', 'ignore', '-m', 'pip', 'wheel', '-q', '--no-deps', *isolation, '-w', there.parent, there], check=True)
     return next(there.parent.glob('*.whl'))

@@ -319,7 +319,7 @@ def test_loss_explorer_shows_what_its_sliders_say(results, tmp_path):
     assert list(explorer.weight.options) == [10., 100.] and list(explorer.temperature.options) == [.38]
     for value, i in ((10., 3), (100., 2)):
         explorer.weight.value = value
-        np.testing.assert_array_equal(explorer.method('both').pictures, results.methods[i].pictures)
+        assert np.abs(explorer.method('both').pictures - results.methods[i].pictures.astype(float)).mean() < 10 # they went through JPEG; others are off by 85
         assert explorer.views['both'].caption == f'both, lambda = {value:g}'
     explorer.strip.selected = 1
     shown = np.asarray(Image.open(BytesIO(explorer.views['truth'].image))).astype(int)

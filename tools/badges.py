@@ -22,8 +22,9 @@ def badges(repo_url, path):
     "Markdown badges that open the notebook `path` (relative to the repository) on Colab and Kaggle"
     on_github = repo_url.removeprefix('https://github.com/') + f'/blob/main/{path}'
     kaggle = f'https://kaggle.com/kernels/welcome?src={repo_url}/blob/main/{path}'
-    return (f'<!-- badges -->[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{on_github}) '
-            f'[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]({kaggle})<!-- /badges -->')
+    # the blank lines: what stands beside a comment in its own lines is HTML, in which Markdown stays raw text
+    return (f'<!-- badges -->\n\n[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{on_github}) '
+            f'[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]({kaggle})\n\n<!-- /badges -->')
 
 
 def install_cell(repo_url):
