@@ -47,7 +47,7 @@ def _keeps(monitor_class):
     need(len(frames) == 9, f'eight steps were drawn, and the end: nine strips; in the list are {len(frames)}')
     need(not np.array_equal(np.asarray(frames[0]), np.asarray(frames[-1])), 'the first strip and the last one are equal')
 
-# %% ../nbs/15_checks_compare.ipynb #218c4710
+# %% ../nbs/15_checks_compare.ipynb #876429e2
 @checks('13_methods.1', 'when the game begins, in a minute for both stages')
 def _begins(answer): number(answer, _ends(method_plan('paper_prestage', small), 60)[0], .01, 'how many epochs has each stage in method_plan(...)? The budget is shared out in the same proportion')
 
@@ -75,7 +75,7 @@ def _certain(certain):
 
 @checks('14_compare.4', 'a group of methods for a question of your own')
 def _group(name):
-    need(isinstance(name, str) and name in groups and name not in ('methods', 'lambda', 'pretrained', 'space'), f'{name!r}: not the name of a group that you have added to `groups`')
+    need(isinstance(name, str) and name in groups and name not in ('methods', 'losses', 'lambda', 'pretrained', 'space'), f'{name!r}: not the name of a group that you have added to `groups`')
     names = list(groups[name])
     need(len(names) > 1, 'one method alone can be compared with nothing')
     plans = [asdict(call(method_plan, k, small)) for k in names]
