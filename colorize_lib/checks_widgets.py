@@ -131,7 +131,7 @@ def _unique(unique):
         need([Path(o).suffix for o in out] == [Path(o).suffix for o in names], 'a suffix has changed: it says of which kind a file is')
         need(all(o == nm for i, (o, nm) in enumerate(zip(out, names)) if nm not in names[:i]), 'a name that was there for the first time has changed (perhaps another one had taken it already?)')
 
-# %% ../nbs/15_checks_widgets.ipynb #c4eebc7d
+# %% ../nbs/15_checks_widgets.ipynb #12a3cca6
 def _island(lightness):
     "Which part of the square from -110 to 110 has a colour of this lightness"
     b, a = torch.meshgrid(torch.linspace(110, -110, 111), torch.linspace(-110, 110, 111), indexing='ij')
@@ -161,13 +161,13 @@ def _three(path):
     need(len(values) == 3, f"of the kind 'both' there are {len(values)} values: three are wanted, one a network")
     need(len({m.pictures.tobytes() for m in results.methods if m.kind == 'both'}) == 3, 'two of the networks have made exactly the same pictures')
 
-@checks('10_loss_explorer.3', 'annealed_mean(p, centers, T), down to the most likely colour')
-def _annealed(annealed_mean):
+@checks('10_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
+def _by_temperature(by_temperature):
     p = torch.softmax(torch.randn(6, 50)*1.5, 1).masked_fill(torch.rand(6, 50) < .2, 0)
     p, centers = p/p.sum(1, keepdim=True), torch.rand(50, 2)*2 - 1
     for T in (1., .38, .01):
         truth = torch.softmax(p.double().log()/T, 1) @ centers.double()
-        out = call(annealed_mean, p, centers, T)
+        out = call(by_temperature, p, centers, T)
         if T == .01: need(torch.as_tensor(out).isfinite().all(), 'T=0.01: there is a NaN in it. How small does 0.05 become in float32, if raised to the power 100?')
         same(out, truth, 2e-3, f'T={T:g}: the colours are off')
 
