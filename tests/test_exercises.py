@@ -1,22 +1,32 @@
 "Exercises: every notebook has some, checkers tell right from wrong and give nothing away, solutions solve."
+import io
 import json
 import re
 from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import traitlets as tr
+from PIL import Image, ImageDraw, ImageOps, ImageSequence
 from safetensors.torch import load_file
 from torch import nn
 
+from colorize_lib.checks_pictures import _blues, _torn_sheet
 from colorize_lib.exercises import _find, _open, check, verdict
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
+from colorize_lib.methods import groups, methods
+from colorize_lib.metrics import bootstrap
+from colorize_lib.monitor import TrainingMonitor
 from colorize_lib.recolor import box_mean
 from colorize_lib.samples import paint_scene
+from colorize_lib.sketch import pencil
 from colorize_lib.train import Plan, run_plan
 from colorize_lib.unet import Unet
 from colorize_lib.verdicts import checkers, seal, titles
 from colorize_lib.weights import _checksum as tensors_checksum
+from colorize_lib.widgets import Piece
 from conftest import ROOT
 
 NOTEBOOKS = sorted({name.rpartition('.')[0] for name in [*titles, *_open]})
@@ -144,3 +154,240 @@ def test_the_fields_that_change_no_weight_change_no_weight(tmp_path):
     for k, v in (same | others).items(): assert (checksum(replace(base, **{k: v}), k) == expected) == (k in same), k
     assert {f.name for f in fields(Plan)} == {*same, *others, 'size', 'epochs_l1', 'epochs_gan', 'task', 'generator', 'kwargs', 'precision'}, 'a new field: does it change a weight?'
     assert verdict('12_train.2', set(same))
+
+
+def refused(name, answer, why):
+    found = verdict(name, answer)
+    assert found.right is False and why in found.hint, (name, found)
+
+
+def right(name, *answers):
+    for answer in answers: assert verdict(name, answer), verdict(name, answer)
+
+
+def hue(rgb): return torch.atan2(*rgb_to_lab(rgb)[[2, 1]]).rad2deg()
+
+
+def hue_error(pred, true, least=10, unit=1.):
+    pred, true = rgb_to_lab(pred)[1:], rgb_to_lab(true)[1:]
+    error = (torch.atan2(pred[1], pred[0]) - torch.atan2(true[1], true[0])).rad2deg()
+    error = ((error + 180) % 360 - 180).abs()
+    return error[(pred.norm(dim=0) > least) & (true.norm(dim=0) > least)].mean()*unit
+
+
+def test_metrics():
+    right('07_metrics.1', hue_error, lambda p, t: float(hue_error(p.double(), t.double())), lambda p, t: hue_error(p, t).numpy())
+    refused('07_metrics.1', lambda p, t: hue_error(p, t, unit=np.pi/180), '30 degrees apart')
+    refused('07_metrics.1', lambda p, t: (hue(p) - hue(t)).abs().mean(), '-170')
+    refused('07_metrics.1', lambda p, t: (hue(p).mean() - hue(t).mean()).abs() if (hue(t) > -100).all() else torch.tensor(20.), 'cancel')
+    for least in (0, 2): refused('07_metrics.1', lambda p, t, least=least: hue_error(p, t, least), 'paler than')
+    rng = np.random.default_rng(1)
+    hard = rng.normal(20, 5, 300)
+    right('07_metrics.2', (hard, hard + .2), [hard + .2, hard], torch.from_numpy(np.stack([hard, hard + .2 + rng.normal(0, .1, 300)])), ((hard + .2).tolist(), hard.tolist()))
+    refused('07_metrics.2', (hard, rng.permutation(hard) + .2), 'may be 0')
+    refused('07_metrics.2', (hard/100, hard/100 + .2), 'wide')
+    refused('07_metrics.2', (hard, hard + 2), '2.00 dB apart')
+    right('07_metrics.3', .8, np.float32(.8), torch.tensor(.8))
+    for wrong in (.2, 1 - 30/110, .89): refused('07_metrics.3', wrong, 'threshold')
+    assert bootstrap(hard)[2] - bootstrap(hard)[1] > 1
+
+
+def hatched(x, weight=1., detail=.5, step=lambda y, x: y + x):
+    wave = step(*torch.meshgrid(*map(torch.arange, x.shape[-2:]), indexing='ij')) % 8/8
+    return ((wave >= 1 - x) | (x > .99)).float()
+
+
+def test_sketches():
+    right('08_sketch.1', lambda x: pencil(1 - x), lambda x: pencil(1 - x, weight=2., detail=.1), lambda x: pencil((1 - x).double()).numpy())
+    refused('08_sketch.1', pencil, 'dark side')
+    refused('08_sketch.1', lambda x: 1 - pencil(x), 'not white')
+    refused('08_sketch.1', torch.ones_like, 'no line')
+    right('08_sketch.2', hatched, lambda x, w, d: hatched(x, step=lambda y, x: y), lambda x, w, d: hatched(x, step=lambda y, x: 2*y - x).numpy())
+    refused('08_sketch.2', lambda x, w, d: x, 'not made of lines')
+    refused('08_sketch.2', lambda x, w, d: (torch.rand_like(x) < x).float(), 'common direction')
+    refused('08_sketch.2', lambda x, w, d: hatched(x.clamp(max=.5)), 'white stays white')
+    refused('08_sketch.2', lambda x, w, d: hatched(x*0 + .5).where(x < 1, 1.), 'the darker')
+    right('08_sketch.3', .36, torch.tensor(.3596))
+    for wrong in (.25, .5, .6, 1): refused('08_sketch.3', wrong, 'kernel')
+    right('08_drawings.2', 40, 41, 42.)
+    for wrong in (20, 21, 84): refused('08_drawings.2', wrong, 'window')
+
+
+def test_a_torn_sheet():
+    def without(img, level=25, fill=(255, 255, 255)):
+        x = np.array(img)
+        x[np.ptp(x.astype(int), axis=-1) > level] = fill
+        return Image.fromarray(x)
+    right('08_drawings.3', without, lambda img: without(img, 40, (246, 244, 238)).convert('L'))
+    refused('08_drawings.3', lambda img: img.convert('L'), 'still to be seen')
+    refused('08_drawings.3', lambda img: Image.fromarray(np.array(img).max(-1)), 'still to be seen')
+    refused('08_drawings.3', lambda img: img.convert('L').point(lambda v: 255 if v > 70 else v), 'pale')
+    refused('08_drawings.3', lambda img: Image.new('L', img.size), 'dark')
+    for blue in _blues:
+        _, lines, pencil_ = _torn_sheet(blue)
+        assert .05 < lines.mean() < .15 and .01 < pencil_.mean() < .1
+
+
+def test_workers_and_files():
+    right('10_workers.1', 2, 2., torch.tensor(2))
+    for wrong in (1, 3, 20): refused('10_workers.1', wrong, 'newest')
+    def one_by_one(worker, jobs):
+        out = []
+        for job in jobs:
+            try: out.append(worker.submit(job).result())
+            except Exception as e: out.append(e)
+        return tuple(out)
+    right('10_workers.2', one_by_one, lambda worker, jobs: [f.exception() or f.result() for f in [worker.submit(j) for j in jobs]])
+    refused('10_workers.2', lambda worker, jobs: [worker.submit(j).result() for j in jobs], 'it raised KeyError')
+    refused('10_workers.2', lambda worker, jobs: [str(f.exception() or f.result()) for f in map(worker.submit, jobs)], 'exception itself')
+    refused('10_workers.2', lambda worker, jobs: [f.exception() for f in map(worker.submit, jobs)], 'in their order')
+    def here(job):
+        try: return job('the model')
+        except KeyError as e: return e
+    refused('10_workers.2', lambda worker, jobs: list(map(here, jobs)), 'own thread')
+
+    def size(head): return np.prod(Image.open(io.BytesIO(head)).size)/1e6
+    right('10_shots.1', size, lambda head: float(size(head)))
+    refused('10_shots.1', lambda head: len(head)/1e6, 'width times')
+    refused('10_shots.1', lambda head: np.asarray(Image.open(io.BytesIO(head))).size/3e6, 'truncated')
+    right('10_shots.3', lambda data: [o.convert('RGB') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))])
+    refused('10_shots.3', lambda data: [Image.open(io.BytesIO(data)).convert('RGB')], 'you found 1')
+    refused('10_shots.3', lambda data: list(ImageSequence.Iterator(Image.open(io.BytesIO(data)))), 'equal')
+    refused('10_shots.3', lambda data: [o.convert('L') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))], 'wants RGB')
+    refused('10_shots.3', lambda data: [Image.open(io.BytesIO(data)).convert('RGB') for _ in ImageSequence.Iterator(Image.open(io.BytesIO(data)))], 'equal')
+    refused('10_shots.3', lambda data: [o.convert('RGB') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))][::-1], 'in their order')
+
+
+def test_pieces_and_the_app():
+    def follow(stage, name='position', value=lambda change: change['new']):
+        log = []
+        stage.observe(lambda change: log.append(value(change)), name)
+        return log
+    right('10_widgets.1', follow)
+    refused('10_widgets.1', lambda stage: follow(stage, tr.All), 'True')
+    refused('10_widgets.1', lambda stage: follow(stage, value=lambda change: change['old']), '[50.0, 20.0]')
+    js = 'export default {{ render({{ model, el }}) {{ el.addEventListener("click", () => {{ model.set("count", model.get("count") + 1); {} }}) }} }}'
+    clicks = lambda end, **traits: type('Clicks', (Piece,), dict(_esm=js.format(end)) | traits)
+    right('10_widgets.2', clicks('model.save_changes()', count=tr.Int(0).tag(sync=True)), clicks('model.send("count")', count=tr.Int().tag(sync=True)))
+    refused('10_widgets.2', clicks('', count=tr.Int(0).tag(sync=True)), 'what tells Python')
+    for traits in (dict(count=tr.Int(0)), {}): refused('10_widgets.2', clicks('model.save_changes()', **traits), 'share')
+    refused('10_widgets.2', clicks('', count=tr.Int(3).tag(sync=True)), 'begins with 3')
+
+    good = lambda shots, look: [s for s in shots if s.data and s.state not in ('waiting', 'working') and s.look != look]
+    right('10_colorize_app.1', good, lambda shots, look: [s.name for s in good(shots, look)])
+    refused('10_colorize_app.1', lambda shots, look: [s for s in shots if s.look != look], 'its turn')
+    refused('10_colorize_app.1', lambda shots, look: [s for s in shots if s.state in ('done', 'failed') and s.look != look], 'nothing to colour')
+    refused('10_colorize_app.1', lambda shots, look: [s for s in shots if s.state == 'done'], 'these very settings')
+    refused('10_colorize_app.1', lambda shots, look: [s for s in good(shots, look) if s.state == 'done'], 'you found 1')
+
+    def numbered(names, taken=()):
+        taken, out = set(taken), []
+        for name in names:
+            stem, dot, suffix = name.rpartition('.')
+            new, n = name, 1
+            while new in out or new != name and new in taken: new, n = f'{n}_{stem}{dot}{suffix}', n + 1
+            out.append(new)
+        return out
+    right('10_colorize_app.2', lambda names: numbered(names, names))
+    refused('10_colorize_app.2', numbered, 'first time')
+    refused('10_colorize_app.2', lambda names: [nm if nm not in names[:i] else f'{i}_{nm}' for i, nm in enumerate(names)], '1_a.png is there 2 times')
+    refused('10_colorize_app.2', lambda names: [f'{nm}_{i}' for i, nm in enumerate(names)], 'suffix')
+    refused('10_colorize_app.2', lambda names: list(dict.fromkeys(names)), 'as many')
+
+
+def test_explorers(tmp_path):
+    from colorize_lib.loss_explorer import LossResults, Method, save_results
+    right('10_lab_explorer.2', 55, torch.tensor(54.), np.float32(56.5))
+    for wrong in (20, 50, 65, 90): refused('10_lab_explorer.2', wrong, 'island covers')
+    refused('10_lab_explorer.2', 400, 'between 0 and 100')
+    t = torch.linspace(0, 1, 64).expand(64, 64)
+    ramp = lambda b0, b1: Image.fromarray((lab_to_rgb(torch.stack([30 + 50*t, t*0, b0 + (b1 - b0)*t]))*255).round().byte().permute(1, 2, 0).numpy())
+    right('10_lab_explorer.3', ramp(-30, 30), ramp(30, -20), ramp(-30, 30).convert('RGBA'))
+    refused('10_lab_explorer.3', ramp(5, 10), 'varies')
+    refused('10_lab_explorer.3', paint_scene(1, 48).rotate(90), 'gray tells')
+
+    gray, truth = np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
+    def file(*values, same=False): return save_results(LossResults(gray, truth, [Method('both', truth + np.uint8(1 if same else v), v) for v in values]), tmp_path/'mine.npz')
+    right('10_loss_explorer.2', file(1., 2., 3.))
+    right('10_loss_explorer.2', str(file(1., 2., 3.)))
+    refused('10_loss_explorer.2', file(1., 2.), 'there are 2')
+    refused('10_loss_explorer.2', file(1., 2., 3., same=True), 'exactly the same')
+    refused('10_loss_explorer.2', tmp_path/'gone.npz', 'no such file')
+
+    def annealed(p, centers, T, scale=lambda p: p.amax(1, keepdim=True)):
+        p = (p/scale(p))**(1/T)
+        return (p/p.sum(1, keepdim=True)) @ centers
+    right('10_loss_explorer.3', annealed, lambda p, c, T: annealed(p.double(), c.double(), T).numpy())
+    refused('10_loss_explorer.3', lambda p, c, T: annealed(p, c, T, lambda p: 1.), 'NaN')
+    refused('10_loss_explorer.3', lambda p, c, T: annealed(p, c, 1/T), 'T=0.38')
+    refused('10_loss_explorer.3', lambda p, c, T: c[p.argmax(1)], 'T=1')
+
+
+def test_the_pad():
+    def mirrored(drawing):
+        w, out = drawing.width, drawing.copy()
+        out.paste(ImageOps.mirror(drawing.crop((0, 0, w//2, drawing.height))), (w - w//2, 0))
+        return out
+    right('10_sketch_pad.2', mirrored, lambda d: mirrored(d).convert('RGB'), lambda d: np.asarray(mirrored(d)))
+    refused('10_sketch_pad.2', ImageOps.mirror, 'left half has changed')
+    refused('10_sketch_pad.2', lambda d: d, 'not the mirror image')
+    refused('10_sketch_pad.2', lambda d: ImageOps.mirror(mirrored(ImageOps.mirror(d))), 'left half has changed')
+
+    def draw(strokes, size, at=lambda x, y: (x, y), mode='L', width=1, ink=0, joined=False):
+        im = Image.new(mode, (size, size), 'white')
+        for stroke in [sum(strokes, [])] if joined else strokes: ImageDraw.Draw(im).line([tuple(v*size for v in at(*p)) for p in stroke], fill=ink, width=width)
+        return im
+    right('10_sketch_pad.3', draw, lambda s, n: draw(s, n, mode='RGB', width=n//40), lambda s, n: draw(s, n, ink=90, width=3))
+    refused('10_sketch_pad.3', lambda s, n: draw(s, n, lambda x, y: (y, x)), 'changed places')
+    refused('10_sketch_pad.3', lambda s, n: draw(s, n, lambda x, y: (x, 1 - y)), 'on its head')
+    refused('10_sketch_pad.3', lambda s, n: draw(s, n, joined=True), 'lifted')
+    refused('10_sketch_pad.3', lambda s, n: draw([o[:2] for o in s], n), 'dark line')
+    refused('10_sketch_pad.3', lambda s, n: ImageOps.invert(draw(s, n)), 'not white')
+    refused('10_sketch_pad.3', lambda s, n: draw(s, 512), 'size x size')
+
+
+def test_the_monitor():
+    right('10_monitor.1', 5, 5.05, torch.tensor(5.))
+    for wrong in (1, .5, 50): refused('10_monitor.1', wrong, 'hundredth')
+    def median(points, n, f=np.median): return [(s, f([v for _, v in points[max(0, i + 1 - n):i + 1]])) for i, (s, _) in enumerate(points)]
+    right('10_monitor.2', median, lambda points, n: [[s, torch.tensor(v)] for s, v in median(points, n)])
+    refused('10_monitor.2', lambda points, n: median(points, n, np.mean), 'medians')
+    refused('10_monitor.2', lambda points, n: median(points, n)[n - 1:], 'as many')
+    class Film(TrainingMonitor):
+        def begin(self):
+            super().begin()
+            self.frames = []
+        def draw(self):
+            super().draw()
+            self.frames.append(self.strip)
+    class AnEpoch(Film):
+        def draw(self): TrainingMonitor.draw(self)
+        def after_epoch(self):
+            super().after_epoch()
+            self.frames.append(self.strip)
+    right('10_monitor.3', Film)
+    refused('10_monitor.3', AnEpoch, 'are 2')
+    refused('10_monitor.3', TrainingMonitor, 'monitor.frames')
+
+
+def test_methods_and_comparisons(monkeypatch):
+    right('13_methods.1', 24, torch.tensor(24.))
+    for wrong in (12, 30, 36): refused('13_methods.1', wrong, 'proportion')
+    for name, change, why in (('good', {}, ''), ('longer', dict(epochs_gan=3), ''), ('stage', dict(epochs_l1=1), 'epochs_l1'), ('loss', dict(loss='l2'), 'loss'), ('no_game', dict(epochs_l1=1, epochs_gan=0), 'no game')):
+        monkeypatch.setitem(methods, name, methods['paper'] | dict(lambda_l1=30) | change)
+        refused('13_methods.2', name, why) if why else right('13_methods.2', name)
+    for name, why in (('lambda_10', 'its lambda is 10'), ('gone', 'not a name')): refused('13_methods.2', name, why)
+
+    better = lambda table: table.index[table['over gray_low'] > 0]
+    right('14_compare.3', better, lambda table: set(better(table)), lambda table: [*better(table)][::-1])
+    refused('14_compare.3', lambda table: table.index[table['over gray'] > 0], 'is it certain')
+    refused('14_compare.3', lambda table: table.index[table.psnr > 22], 'no method')
+    refused('14_compare.3', lambda table: ['l1'], 'you found 1')
+    refused('14_compare.3', lambda table: table[table['over gray_low'] > 0], 'expected names')
+    assert isinstance(better(pd.DataFrame({'over gray_low': [1.]}, index=['l1'])), pd.Index)
+
+    for nf in (8, 16): monkeypatch.setitem(methods, f'nf{nf}', methods['l1'] | dict(kwargs=dict(nf=nf)))
+    for names, why in ((['nf8', 'nf16'], ''), (['l1', 'paper'], ''), (('l1', 'l2', 'smooth_l1'), ''), (['l1'], 'alone'), (['nf8', 'nf8'], 'same plan'), (['nf8', 'l2'], 'loss'), (['l1', 'pix2pix'], 'generator'), (['l1', 'gone'], 'gone')):
+        monkeypatch.setitem(groups, 'mine', names)
+        refused('14_compare.4', 'mine', why) if why else right('14_compare.4', 'mine')
+    for wrong in {*groups, 'nothing'} - {'mine'}: refused('14_compare.4', wrong, 'that you have added')
