@@ -132,7 +132,7 @@ def test_two_gpus_are_two_processes(colab, tmp_path):
 
 def test_every_result_of_the_reproduction_says_which_run_it_is_from(finished):
     _, text, outputs = finished('reproduce_the_paper')
-    shown = [''.join(data.get('text/html') or data['text/markdown']) for o in outputs if {'text/html', 'text/markdown'} & {*(data := o.get('data', {}))}]
+    shown = [''.join(data.get('text/html', data.get('text/markdown'))) for o in outputs if {'text/html', 'text/markdown'} & {*(data := o.get('data', {}))}]
     results = [o for o in shown if 'ours, ' in o or ' less ' in o or '| training |' in o]
     assert len(results) == 1 + 4 + 1 + 2 + 4 # Table 1; pairs of methods; claims; validation of photos and sketches; groups
     assert all('small run: 48 px, 67 photos, ' in o for o in results) and 'full run' not in text + ''.join(shown)
@@ -166,7 +166,7 @@ def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
     for name, more in dict(a=.2, b=0, noisy=np.tile([-.5, .5], 20)).items():
         (tmp_path/'ablations'/name).mkdir(parents=True)
         pd.DataFrame(dict(psnr=psnr + more, psnr_gray=psnr - 1, colorfulness=20., colorfulness_true=30.)).to_csv(tmp_path/'ablations'/name/'photos.csv')
-    difference, verdict = names['difference'], names['verdict']
+    difference, verdict = lambda *o: names['difference'](*o, 'ablations'), names['verdict']
     assert difference('a', 'b', 'psnr') == pytest.approx((.2, .2, .2)) and difference('a', 'gray', 'psnr') == pytest.approx((1.2, 1.2, 1.2))
     assert difference('true', 'a', 'colorfulness') == pytest.approx((10, 10, 10))
     assert [verdict(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))] == ['holds', 'does not hold', 'cannot be decided at this size']
