@@ -160,7 +160,7 @@ def test_reproduction_has_the_papers_table_beside_ours_and_a_verdict_for_each_cl
 
 def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
     source, = [s for s, _ in cells(ROOT/'nbs/tutorials/reproduce_the_paper.ipynb') if 'def verdict(' in s]
-    names = dict(pd=pd, usable=usable, bootstrap=bootstrap, run=tmp_path, methods={'a', 'b', 'noisy', 'diverged'})
+    names = dict(json=json, pd=pd, usable=usable, bootstrap=bootstrap, run=tmp_path, methods={'a', 'b', 'noisy', 'diverged'})
     exec(source, names)
     psnr = np.linspace(15, 30, 40) # the photos differ by far more than the methods do
     for name, more in dict(a=.2, b=0, noisy=np.tile([-.5, .5], 20)).items():
@@ -171,6 +171,10 @@ def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
     assert difference('true', 'a', 'colorfulness') == pytest.approx((10, 10, 10))
     assert [verdict(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))] == ['holds', 'does not hold', 'cannot be decided at this size']
     assert difference('a', 'diverged', 'psnr') is None and verdict(None) == 'not trained'
+    for name, end in dict(a=20.1, b=20.5).items(): (tmp_path/'ablations'/name/'result.json').write_text(json.dumps(dict(points=[dict(psnr=o, colorfulness=.9) for o in (3, 20, 20, end)])))
+    assert names['swing'](('a', 'b'), 'psnr', 'ablations') == pytest.approx(.5)
+    assert names['judged']('a', 'b', 'psnr', 'ablations') == ('+0.2 (+0.2 to +0.2), swing 0.5', 'cannot be decided at this size') # less than the training itself moved
+    assert verdict((.6, .5, .7), .5) == 'holds' and verdict((-.6, -.7, -.5), .5) == 'does not hold'
 
 
 def test_what_tutorials_ask_of_kaggle_and_colab():
