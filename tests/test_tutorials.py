@@ -1,6 +1,7 @@
 "The one-click notebooks run top to bottom where only the wheel is installed, as on Colab; and pip never replaces torch."
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,9 +9,13 @@ import sysconfig
 import zipfile
 from importlib.metadata import version
 
+import numpy as np
+import pandas as pd
 import pytest
 from safetensors import safe_open
 
+from colorize_lib.methods import methods
+from colorize_lib.metrics import bootstrap, usable
 from conftest import ROOT
 
 TUTORIALS = sorted((ROOT/'nbs/tutorials').glob('*.ipynb'))
@@ -125,8 +130,55 @@ def test_two_gpus_are_two_processes(colab, tmp_path):
     assert len((tmp_path/'coco_run/history.jsonl').read_text().splitlines()) == 6 # of one process, not of both
 
 
+def test_every_result_of_the_reproduction_says_which_run_it_is_from(finished):
+    _, text, outputs = finished('reproduce_the_paper')
+    shown = [''.join(data.get('text/html', data.get('text/markdown'))) for o in outputs if {'text/html', 'text/markdown'} & {*(data := o.get('data', {}))}]
+    results = [o for o in shown if 'ours, ' in o or ' less ' in o or '| training |' in o]
+    assert len(results) == 1 + 4 + 1 + 2 + 4 # Table 1; pairs of methods; claims; validation of photos and sketches; groups
+    assert all('small run: 48 px, 67 photos, ' in o for o in results) and 'full run' not in text + ''.join(shown)
+
+
+def rows_of(html):
+    "The cells of a table, row by row"
+    cell = lambda row: [re.sub('<.*?>', '', o).strip() for o in re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', row, re.S)]
+    return [cell(row) for row in re.findall(r'<tr.*?</tr>', html, re.S)]
+
+
+def test_reproduction_has_the_papers_table_beside_ours_and_a_verdict_for_each_claim(finished):
+    tables = [''.join(o['data']['text/html']) for o in finished('reproduce_the_paper')[2] if 'text/html' in o.get('data', {})]
+    table, = [rows_of(o) for o in tables if 'loss_D_fake' in o and 'ours, ' in o]
+    paper, ours, gray = (next(row[1:] for row in table if row[0].startswith(o)) for o in ('the paper', 'ours', 'no colour'))
+    assert paper == ['0.548', '0.544', '0.551', '1.165', '6.582', '7.748']
+    fake, real, both, gan, l1, loss = map(float, ours)
+    assert both == pytest.approx((fake + real)/2, abs=.002) and loss == pytest.approx(gan + l1, abs=.002)
+    assert float(gray[4]) > 0 and not any(gray[:4] + gray[5:])
+    claims, = [rows_of(o)[2:] for o in tables if '<th>verdict</th>' in o]
+    assert {row[0] for row in claims} == {'1', '2', '3', '4.2', '4.3', '5.2', '6'} - ({'3'} if 'classification' not in methods else set())
+    assert all(re.fullmatch('holds|does not hold|cannot be decided .*', row[3]) for row in claims)
+    assert [row[3] for row in claims if 'printed' in row[2]] == ['does not hold', 'holds'] # loss_D is 0.005 away from the mean of its parts
+
+
+def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
+    source, = [s for s, _ in cells(ROOT/'nbs/tutorials/reproduce_the_paper.ipynb') if 'def verdict(' in s]
+    names = dict(json=json, pd=pd, usable=usable, bootstrap=bootstrap, run=tmp_path, methods={'a', 'b', 'noisy', 'diverged'})
+    exec(source, names)
+    psnr = np.linspace(15, 30, 40) # the photos differ by far more than the methods do
+    for name, more in dict(a=.2, b=0, noisy=np.tile([-.5, .5], 20)).items():
+        (tmp_path/'ablations'/name).mkdir(parents=True)
+        pd.DataFrame(dict(psnr=psnr + more, psnr_gray=psnr - 1, colorfulness=20., colorfulness_true=30.)).to_csv(tmp_path/'ablations'/name/'photos.csv')
+    difference, verdict = lambda *o: names['difference'](*o, 'ablations'), names['verdict']
+    assert difference('a', 'b', 'psnr') == pytest.approx((.2, .2, .2)) and difference('a', 'gray', 'psnr') == pytest.approx((1.2, 1.2, 1.2))
+    assert difference('true', 'a', 'colorfulness') == pytest.approx((10, 10, 10))
+    assert [verdict(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))] == ['holds', 'does not hold', 'cannot be decided at this size']
+    assert difference('a', 'diverged', 'psnr') is None and verdict(None) == 'not trained'
+    for name, end in dict(a=20.1, b=20.5).items(): (tmp_path/'ablations'/name/'result.json').write_text(json.dumps(dict(points=[dict(psnr=o, colorfulness=.9) for o in (3, 20, 20, end)])))
+    assert names['swing'](('a', 'b'), 'psnr', 'ablations') == pytest.approx(.5)
+    assert names['judged']('a', 'b', 'psnr', 'ablations') == ('+0.2 (+0.2 to +0.2), swing 0.5', 'cannot be decided at this size') # less than the training itself moved
+    assert verdict((.6, .5, .7), .5) == 'holds' and verdict((-.6, -.7, -.5), .5) == 'does not hold'
+
+
 def test_what_tutorials_ask_of_kaggle_and_colab():
-    assert [p.stem for p in TUTORIALS] == ['quickstart', 'train_on_coco', 'train_on_your_photos']
+    assert [p.stem for p in TUTORIALS] == ['quickstart', 'reproduce_the_paper', 'train_on_coco', 'train_on_your_photos']
     for path in TUTORIALS:
         meta = json.loads(path.read_text(encoding='utf-8'))['metadata']
         assert meta['kaggle']['isInternetEnabled'] and meta['kaggle']['isGpuEnabled'] and meta['kaggle']['accelerator'] == 'nvidiaTeslaT4'
