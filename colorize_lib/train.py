@@ -58,7 +58,7 @@ class Plan(Recipe):
             raise ValueError(f'{path}: unknown {", ".join(map(repr, sorted(set(plan) - known)))}; a plan may have {", ".join(sorted(known))}')
         return cls(**plan)
 
-# %% ../nbs/12_train.ipynb #6ee77b68
+# %% ../nbs/12_train.ipynb #f4bcd844
 def _prior(dls):
     "How probable colours are in the photos that are trained on"
     squares = dls.train.dataset.array
@@ -68,6 +68,7 @@ def _prior(dls):
 plan_losses = {k: partial(lambda name, dls: Regression(name), k) for k in Regression.losses} | {
     'classification': lambda dls: Classification(_prior(dls)), 'classification_plain': lambda dls: Classification()}
 
+# %% ../nbs/12_train.ipynb #15d3830a
 def plan_learner(
     items, # a folder, or paths and images
     plan, # a `Plan`
