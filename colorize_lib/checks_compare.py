@@ -7,14 +7,16 @@ Docs: https://OWNER.github.io/colorize_lib/checks_compare.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/15_checks_compare.ipynb #138718e1
+# %% ../nbs/15_checks_compare.ipynb #e654ff1a
 from dataclasses import asdict
 
 import numpy as np, pandas as pd, torch
 
 from .checks_training import _tiny
+from .lab import rgb_to_lab
 from .methods import _ends, groups, method_plan, methods, small
 from .monitor import Budget, TrainingMonitor
+from .samples import paint_scene
 from .verdicts import call, checks, need, number, same
 
 # %% ../nbs/15_checks_compare.ipynb #5cc207fa
@@ -83,3 +85,24 @@ def _group(name):
     differ = [k for k in plans[0] if any(p[k] != plans[0][k] for p in plans)]
     need(len({str(p) for p in plans}) == len(plans), 'two of its methods have the same plan')
     need(len(differ) == 1, f'its methods differ in {" and ".join(differ)}: to which of them would a difference be due?')
+
+# %% ../nbs/15_checks_compare.ipynb #13b4347b
+@checks('14_loss_results.2', 'agreement(a, b): do two judges find the same places?')
+def _agreement(agreement):
+    a, noise = np.random.default_rng(0).normal(0, 1, (2, 5, 6, 7))
+    same(call(agreement, a, 2*a + 3), torch.ones(5), 1e-4, 'a judge who says the same, but louder and with 3 added, finds the very same places: 1 for each photo')
+    same(call(agreement, a, -a), -torch.ones(5), 1e-4, 'a judge who says the opposite everywhere: -1 for each photo')
+    levels = np.arange(5.).reshape(5, 1, 1)
+    b = a*levels/4 + noise + 9*levels
+    same(call(agreement, a + 9*levels, b), torch.tensor([np.corrcoef(x.flat, y.flat)[0, 1] for x, y in zip(a, b)]), 1e-3, 'not the correlation within each pair of maps; each photo counts for itself')
+
+@checks('14_loss_results.3', 'jump(pictures): from pixel to pixel, how far is it in ab?')
+def _jump(jump):
+    edges = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 1), np.uint8).repeat(3, -1)
+    number(call(jump, edges), 0, .1, 'pictures of gray noise have edges everywhere and no colour: their jumps in ab are 0')
+    pictures = np.stack([paint_scene(i, 24) for i in range(3)])
+    ab = rgb_to_lab(torch.from_numpy(pictures).permute(0, 3, 1, 2)/255)[:, 1:]
+    right, below = (ab.diff(dim=dim).norm(dim=1).mean().item() for dim in (3, 2))
+    out = float(call(jump, pictures))
+    for one in (right, below): need(abs(out - one) > .02*one, 'this is the mean of one direction; a pixel has a neighbour on the right and one below')
+    number(out, (right + below)/2, .02*right, 'not the mean distance in the ab plane, in the units of rgb_to_lab (bytes are 255 times as large as what it takes)')

@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/checks_training.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/15_checks_training.ipynb #e4a9a2d2
+# %% ../nbs/15_checks_training.ipynb #2242c33c
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,15 +15,48 @@ from unittest.mock import patch
 
 import numpy as np, torch, torch.nn.functional as F
 
+from .ab_bins import ab_cell, bin_centers, color_prior, gamut_bins, rebalancing
 from .checkpoints import pack, unpack
 from .data import PhotoDL
 from .lab import colorize_dls, rgb_to_lab
 from .losses import SmoothL1
 from .patchgan import PatchGAN
-from .samples import paint_scene
+from .pictures import open_photo
+from .samples import carried_photos, paint_scene
 from .training import PatchGANTrainer, colorize_learner
 from .unet import Unet, n_params
 from .verdicts import call, checks, need, number, run, same
+
+# %% ../nbs/15_checks_training.ipynb #4068bbfb
+def _pair(answer, what): need(isinstance(answer, (tuple, list)) and len(answer) == 2, f'expected two numbers: {what}')
+
+@checks('05_ab_bins.1', '(share, weighted): how much is nearly gray')
+def _nearly_gray(answer):
+    _pair(answer, 'the share of the pixels, and their share of the weights')
+    rgb = torch.cat([torch.from_numpy(np.array(open_photo(p).resize((128, 128)))).view(-1, 3) for p in carried_photos()]).T.view(3, -1, 1)/255
+    ab = rgb_to_lab(rgb)[1:]
+    near = ab.norm(dim=0) <= 10
+    number(answer[0], near.float().mean().item(), .01, 'the share of the pixels is off: how far is a colour from gray in the ab plane?')
+    weights = rebalancing(color_prior(rgb))[torch.searchsorted(gamut_bins(), ab_cell(ab))]
+    need(abs(float(answer[1]) - (weights*near).mean().item()) > .005, 'a share of the pixels, weighted, has to be divided by the weights of all pixels (their mean is not 1: the prior was smoothed)')
+    number(answer[1], (weights*near).sum().item()/weights.sum().item(), .005, 'the share of the pixels is right, that of the weights is off: each pixel has the weight of its class')
+
+@checks('05_ab_bins.2', '(classes, weights), with cells of 5 units')
+def _finer(answer):
+    _pair(answer, 'the classes, and the weights of the head')
+    steps = torch.arange(0, 256, 3)/255
+    ab = rgb_to_lab(torch.cartesian_prod(steps, steps, steps).T.reshape(3, 1, -1))[1:]
+    number(answer[0], len((ab/5).round().flatten(1).T.unique(dim=0)), 12, 'the number of classes is off: as `gamut_bins` does it, with cells half as wide (and twice as many along each axis)')
+    number(answer[1], float(answer[0])*65, 0, 'the classes are right; and the head? From 64 features to one logit a class, and each class has a bias')
+
+@checks('05_ab_bins.3', 'median(z): half of the probability on either side')
+def _median(median):
+    z = torch.randn(2, len(bin_centers()), 3, 4).mul(3).softmax(1)
+    out = call(median, z)
+    same(out, torch.zeros(2, 2, 3, 4), float('inf')) # shape and finite numbers
+    for at, centers, axis in zip(torch.as_tensor(np.asarray(out)).unbind(1), bin_centers().T, 'ab'):
+        below, above = [(z*far.movedim(-1, 1)).sum(1).max().item() for far in (centers < at[..., None] - .01, centers > at[..., None] + .01)]
+        need(max(below, above) <= .5001, f'along {axis}: somewhere {max(below, above):.0%} of the probability lies on one side. A median is the value of a class, with at most half on either side')
 
 # %% ../nbs/15_checks_training.ipynb #5ad10645
 @checks('05_losses.1', 'where smooth L1 changes over')

@@ -206,7 +206,7 @@ def _save(self:ColorizeApp, what, make):
     self.jobs.add(job)
     job.add_done_callback(self._saved)
 
-# %% ../nbs/10_colorize_app.ipynb #558315c0
+# %% ../nbs/10_colorize_app.ipynb #f6694550
 @patch
 def _saved(self:ColorizeApp, job):
     self.saving = False
@@ -230,7 +230,8 @@ def _download_all(self:ColorizeApp):
         with zipfile.ZipFile(buffer, 'w') as z:
             for i, shot in enumerate(s for s in self.shots if s.after):
                 name, data = full_result(colorizer, shot.name, shot.data, look)
-                z.writestr(name if name not in names else f'{i}_{name}', data)
+                while name in names: name = f'{i}_{name}'
+                z.writestr(name, data)
                 names.add(name)
         return 'coloured.zip', buffer.getvalue()
     self._save('a zip file of all photos', make)

@@ -15,13 +15,13 @@ import pandas as pd, torch
 from . import checks_compare, checks_data, checks_pictures, checks_training, checks_use, checks_widgets # noqa: F401, they fill `checkers` and `titles`
 from .verdicts import Hint, checkers, titles
 
-# %% ../nbs/15_exercises.ipynb #18e32aec
+# %% ../nbs/15_exercises.ipynb #0da32025
 _open = {
     '00_pictures.4': 'time saved by decoding at a fraction of the size', '00_samples.4': 'project: a lighthouse with red and white bands',
     '01_cache.4': 'the lock, and what goes wrong without it', '01_data.3': 'project: a crop side for each photo', '01_data.4': 'one global generator of random numbers',
     '02_lab_space.5': 'turned hues: what still looks plausible?', '03_unet.4': 'project: draw resnet_unet', '03_lite_unet.4': 'project: a ResNet-18 body as encoder',
     '03_compile.4': "mode='reduce-overhead' on a GPU", '04_patchgan.3': 'wrong colours upside down', '04_patchgan.4': 'project: the share of influence in the middle',
-    '05_losses.4': 'the mode in place of the median', '06_training.4': 'lambda_l1=0', '06_checkpoints.4': 'without rngs', '06_checkpoints.5': 'project: write in a thread',
+    '05_losses.4': 'the annealed mean in place of the median', '05_ab_bins.4': 'project: 5 neighbours or 10', '06_training.4': 'lambda_l1=0', '06_checkpoints.4': 'without rngs', '06_checkpoints.5': 'project: write in a thread',
     '06_distributed.3': 'without the broadcast', '06_distributed.4': 'two processes on one CPU', '07_results.3': 'one world in three quarters of the scenes',
     '07_metrics.4': 'FID between halves of one set', '07_results.4': 'training photos and validation photos', '08_sketch.4': 'one style, all styles', '08_drawings.1': 'a photo of a drawing in bad light',
     '08_drawings.4': 'what looks like a drawing, and is none', '09_weights.4': 'float16 and the colours of a photo', '09_recolor.4': 'radius and eps',
@@ -32,7 +32,7 @@ _open = {
     '10_sketch_pad.1': 'when does the sky turn blue?', '10_sketch_pad.4': 'project: coloured pens as hints', '10_monitor.4': 'the curve of colourfulness', '10_monitor.5': 'project: the worst photos',
     '12_commands.4': 'project: two photos at a time', '12_train.4': 'train on your photos', '13_model_card.4': 'saturation against dB', '13_model_card.5': 'project: ask five people',
     '13_methods.3': 'stopped, and called again', '13_methods.4': 'an interval for the look', '13_methods.5': 'project: a budget of operations', '14_compare.1': 'the same images, the same seconds',
-    '14_compare.2': 'three seeds'}
+    '14_compare.2': 'three seeds', '14_loss_results.1': 'results of your own'}
 
 # %% ../nbs/15_exercises.ipynb #ddf5664c
 def _find(exercise):

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageOps, ImageSequence
 from safetensors.torch import load_file
 from torch import nn
 
+from colorize_lib.ab_bins import annealed_mean, bin_centers
 from colorize_lib.checks_pictures import _blues, _torn_sheet
 from colorize_lib.exercises import _find, _open, check, verdict
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
@@ -59,6 +60,12 @@ def test_every_checked_exercise_has_a_solution_that_is_run():
     source = '\n'.join(''.join(c['source']) for p in (ROOT/'nbs/solutions').glob('*.ipynb') for c in cells(f'solutions/{p.stem}') if c['cell_type'] == 'code')
     solved = [_find(name) for name in re.findall(r"^assert check\('([\w.]+)', ", source, re.M)]
     assert sorted(solved) == sorted(checkers)
+
+
+@pytest.mark.parametrize('file,pattern', [('README.md', r'check` lists (\d+), .* for (\d+) of them'), ('CHANGELOG.md', r'(\d+) exercises; `check` tells for (\d+) of them')])
+def test_they_are_counted_rightly(file, pattern):
+    (listed, checked), = re.findall(pattern, (ROOT/file).read_text(encoding='utf-8'))
+    assert (int(listed), int(checked)) == (len({*titles, *_open}), len(checkers))
 
 
 @pytest.mark.parametrize('junk', [None, -1, 'many', [], (), lambda *args: None, lambda *args: 0., lambda *args: args[0], nn.Identity, np.zeros((3, 3))],
@@ -163,6 +170,54 @@ def refused(name, answer, why):
 
 def right(name, *answers):
     for answer in answers: assert verdict(name, answer), verdict(name, answer)
+
+
+def marginal(z, pick=lambda low, high: low, reach=0.):
+    "The median along each axis, by the running sum from below and from above"
+    out = []
+    for centers in bin_centers().T:
+        values = centers.unique()
+        mass = torch.stack([z[:, centers == v].sum(1) for v in values], -1)
+        low = values[(mass.cumsum(-1) < .5 - 1e-6).sum(-1)]
+        high = values[-1 - (mass.flip(-1).cumsum(-1) < .5 - 1e-6).sum(-1)]
+        out.append(pick(low, high) + reach)
+    return torch.stack(out, 1)
+
+
+def test_colours_as_classes():
+    right('05_ab_bins.1', (.306, .113), (torch.tensor(.3064), np.float32(.1129)), [.307, .112])
+    refused('05_ab_bins.1', (.33, .127), 'how far is a colour') # a square instead of a circle
+    refused('05_ab_bins.1', (.306, .0904), 'divided by')
+    refused('05_ab_bins.1', (.306, .306), 'weight of its class')
+    refused('05_ab_bins.1', .306, 'two numbers')
+    right('05_ab_bins.2', *[(n, n*65) for n in (963, 966, 969)]) # every second, third, or single step of a channel
+    refused('05_ab_bins.2', (261*4, 261*4*65), 'half as wide')
+    refused('05_ab_bins.2', (966, 966*64), 'bias')
+    right('05_ab_bins.3', marginal, lambda z: marginal(z, lambda low, high: high).numpy())
+    refused('05_ab_bins.3', lambda z: annealed_mean(z.log(), 1), 'on one side')
+    refused('05_ab_bins.3', lambda z: annealed_mean(z.log(), .001), 'on one side')
+    refused('05_ab_bins.3', lambda z: marginal(z, reach=10.), 'along a')
+    refused('05_ab_bins.3', lambda z: marginal(z)[:, [1, 0]], 'on one side')
+    refused('05_ab_bins.3', lambda z: marginal(z)[0], 'the shape is')
+
+
+def test_results_for_the_explorer():
+    def centred(a): return (a - a.mean((1, 2), keepdims=True))/a.std((1, 2), keepdims=True)
+    right('14_loss_results.2', lambda a, b: (centred(a)*centred(b)).mean((1, 2)), lambda a, b: [float(np.corrcoef(x.ravel(), y.ravel())[0, 1]) for x, y in zip(a, b)])
+    refused('14_loss_results.2', lambda a, b: (a*b).mean((1, 2)), 'louder')
+    refused('14_loss_results.2', lambda a, b: abs((centred(a)*centred(b)).mean((1, 2))), 'opposite')
+    refused('14_loss_results.2', lambda a, b: np.full(5, np.corrcoef(a.ravel(), b.ravel())[0, 1]), 'each photo')
+    refused('14_loss_results.2', lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1], 'the shape is ()')
+
+    def jump(pictures, dims=(2, 3), length=lambda d: d.norm(dim=1), channels=slice(1, None), scale=255):
+        lab = rgb_to_lab(torch.from_numpy(pictures).permute(0, 3, 1, 2)/scale)[:, channels]
+        return torch.stack([length(lab.diff(dim=dim)).mean() for dim in dims]).mean()
+    right('14_loss_results.3', jump, lambda pictures: float(jump(pictures)))
+    refused('14_loss_results.3', lambda p: jump(p, channels=slice(None)), 'gray noise')
+    for dim in (2, 3): refused('14_loss_results.3', lambda p, dim=dim: jump(p, (dim,)), 'one direction')
+    refused('14_loss_results.3', lambda p: jump(p, length=lambda d: d.abs().sum(1)), 'units')
+    refused('14_loss_results.3', lambda p: jump(p, length=lambda d: d.abs()), 'units')
+    refused('14_loss_results.3', lambda p: jump(p)/110, 'units')
 
 
 def hue(rgb): return torch.atan2(*rgb_to_lab(rgb)[[2, 1]]).rad2deg()

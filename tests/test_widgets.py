@@ -144,6 +144,18 @@ def test_formats_that_cannot_be_written_become_png_and_a_zip_has_all(scene, slow
     with zipfile.ZipFile(BytesIO(data)) as z: assert sorted(z.namelist()) == ['3_same_color.png', 'a_color.png', 'b_color.png', 'same_color.png']
 
 
+@pytest.mark.parametrize('names,taken', [(['a.png', '2_a.png', 'a.png'], ['a_color.png', '2_a_color.png', '2_2_a_color.png']),
+                                         (['a.png', 'a.png', '1_a.png'], ['a_color.png', '1_a_color.png', '2_1_a_color.png'])])
+def test_a_zip_names_no_two_photos_alike(names, taken, scene, slow):
+    app, sent = ColorizeApp(models={'m': slow[0]}), []
+    for name in names: app.add(name, scene)
+    app.wait()
+    app.drop.save = lambda *file: sent.append(file)
+    app.all.click()
+    app.wait()
+    with zipfile.ZipFile(BytesIO(sent[0][1])) as z: assert z.namelist() == taken
+
+
 def big(): return png(Image.new('1', (10_000, 10_000)))
 @pytest.mark.parametrize('name,make,reason', [('letter.jpg', lambda: b'Dear Sir', 'not a picture'), ('empty.png', lambda: b'', 'not a picture'),
     ('huge.png', big, '100 megapixels; this app takes up to 60'), ('cut.png', lambda: png(paint_scene(1))[:300], 'cannot be read')])
