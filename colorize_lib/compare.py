@@ -7,8 +7,8 @@ Docs: https://OWNER.github.io/colorize_lib/compare.html.md"""
 # %% auto #0
 __all__ = ['compare', 'Comparison', 'load_comparison', 'comparison_markdown', 'comparison_grid', 'comparison_curves', 'main']
 
-# %% ../nbs/14_compare.ipynb #15741dba
-import json, shutil, sys
+# %% ../nbs/14_compare.ipynb #1229da32
+import gc, json, shutil, sys
 from argparse import ArgumentParser, BooleanOptionalAction, RawDescriptionHelpFormatter
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -69,7 +69,7 @@ def _measure_method(learn, budget, folder, names):
                                       n_train=len(learn.dls.train.dataset), n_valid=len(learn.dls.valid.dataset)))
     shutil.rmtree(folder/'checkpoints')
 
-# %% ../nbs/14_compare.ipynb #05f1c339
+# %% ../nbs/14_compare.ipynb #9d771ae9
 def compare(
     items, # a folder, or paths and images
     out, # folder for the results, made if need be
@@ -92,6 +92,8 @@ def compare(
             try: learn, budget = train_method(items, folder, plan, amount, unit, minutes, cache, device, tell=lambda o: print(f'{o:.0%} ', end='', flush=True))
             except TrainingError as e: diverged[name] = str(e)
             else: _measure_method(learn, budget, folder, metrics)
+            learn = budget = None
+            gc.collect() # a Learner is full of cycles, and holds gigabytes: gone before the next one comes
         print(f'diverged: {diverged[name]}' if name in diverged else _told(folder), flush=True)
     if not (done := [k for k in names if k not in diverged]): raise TrainingError(f'every method diverged: {"; ".join(diverged.values())}')
     return _collect(out, group, done, base, f'{amount:g} {unit}', diverged)
