@@ -200,7 +200,7 @@ def comparison_markdown(
     notes += [f'{k} diverged: {why}' for k, why in about['diverged'].items()]
     return '\n'.join([f'# Comparison: {about["group"]}', '', rows[0], '|' + '---|'*len(lines[0]), *rows[1:], '', *notes, ''])
 
-# %% ../nbs/14_compare.ipynb #3e7198b7
+# %% ../nbs/14_compare.ipynb #537ad40c
 def comparison_grid(
     found, # a `Comparison`
     n=6, # photos, the first ones of validation
@@ -210,7 +210,7 @@ def comparison_grid(
     n = min(n, len(next(iter(found.pictures.values()))))
     seen = [v for k, v in found.pictures.items() if k != 'input']
     columns = {k: v for k, v in found.pictures.items() if k != 'input' or not any((v.int() - o.int()).abs().max() <= 1 for o in seen)} # gray is the input already
-    return show_grid([v[i] for i in range(n) for v in columns.values()], [k if len(k) <= 12 else fill(k.replace('_', ' '), 12) for k in columns], cell=cell)
+    return show_grid([v[i] for i in range(n) for v in columns.values()], [k if len(k) <= 12 else fill(k.replace('_', ' '), 12, break_long_words=False) for k in columns], cell=cell)
 
 # %% ../nbs/14_compare.ipynb #dc0d45a2
 def comparison_curves(
