@@ -123,8 +123,10 @@ class LossExplorer(Card):
         r.check()
         self.strip = FilmStrip(label='Photos', least=2, items=[dict(name=f'photo {i + 1}', thumb=thumbnail(Image.fromarray(o))) for i, o in enumerate(r.truth)])
         values = {kind: sorted({m.value for m in r.methods if m.kind == kind}) for kind in ('both', 'classification')}
-        slider = lambda kind, text: ipywidgets.SelectionSlider(options=values[kind] or ['none in this file'], description=text, disabled=not values[kind])
-        self.weight, self.temperature = slider('both', 'lambda: weight of L1'), slider('classification', 'T: temperature')
+        def slider(kind, text, usual):
+            options = values[kind] or ['none in this file']
+            return ipywidgets.SelectionSlider(options=options, value=min(options, key=lambda v: abs(v - usual)) if values[kind] else options[0], description=text, disabled=not values[kind])
+        self.weight, self.temperature = slider('both', 'lambda: weight of L1', 100), slider('classification', 'T: temperature', .38) # the paper's, and Zhang's
         self.tint = ipywidgets.FloatSlider(.6, min=0., max=1., step=.05, description='Verdicts laid over', readout_format='.0%')
         self.views = {k: Picture(pixelated=True) for k in ('gray', *kinds, 'truth')}
         self.verdicts = [Picture(pixelated=True, layout=dict(max_width='300px')) for _ in range(2)]
@@ -166,5 +168,5 @@ def _render(self:LossExplorer):
 @patch
 def still(self:LossExplorer):
     r, i = self.results, self.strip.selected
-    shown = [self.method(k) for k in kinds]
-    return in_a_row([Image.fromarray(o) for o in (r.gray[i], *(m.pictures[i] for m in shown if m), r.truth[i])], 150)
+    shown = dict(gray=r.gray[i], **{k: m.pictures[i] for k in kinds if (m := self.method(k))}, truth=r.truth[i])
+    return in_a_row([Image.fromarray(o) for o in shown.values()], 150, captions=[self.views[k].caption for k in shown])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import anywidget, ipywidgets, traitlets as tr
 from fastcore.basics import noop, patch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import colorize_lib
 from .workers import packaged_models
@@ -71,12 +71,14 @@ def in_a_row(
     images, # `PIL.Image`s
     height=200, # pixels
     gap=6, # white pixels between them
+    captions=(), # a text beneath each
 )->Image.Image:
     "Pictures side by side, of one height"
     images = [im.convert('RGB').resize((max(1, round(im.width*height/im.height)), height)) for im in images]
     starts = [sum(im.width + gap for im in images[:i]) for i in range(len(images) + 1)]
-    out = Image.new('RGB', (starts[-1] - gap, height), 'white')
+    out = Image.new('RGB', (starts[-1] - gap, height + 18*bool(captions)), 'white')
     for im, x in zip(images, starts): out.paste(im, (x, 0))
+    for text, im, x in zip(captions, images, starts): ImageDraw.Draw(out).text((x + im.width//2, height + 3), text, 'black', ImageFont.load_default(12), 'ma')
     return out
 
 class Still:

@@ -314,11 +314,11 @@ def test_arguments():
     for bad in (8, 0, 64., True, '64'):
         with pytest.raises(ValueError, match='size='): Colorizer(Answers(0., 0.), CONFIG)(paint_scene(0, 40), size=bad)
     with pytest.raises(ValueError, match="precision='int4': choose from 'auto', 'fp32'"): Colorizer(Answers(0., 0.), CONFIG, precision='int4')
-    with pytest.raises(ValueError, match="task='sketch': choose from 'grayscale'"): Colorizer(Answers(0., 0.), CONFIG | dict(task='sketch'))
+    with pytest.raises(ValueError, match="task='painting': choose from 'grayscale', 'sketch'"): Colorizer(Answers(0., 0.), CONFIG | dict(task='painting'))
 
 
 def test_another_task_is_one_class(monkeypatch):
-    class Negative:
+    class Negative(picture_tasks['grayscale']):
         def encode(self, small): return tensor(small)
         def decode(self, photo, x, pred, saturation): return Image.new('RGB', photo.size, 'lime')
     monkeypatch.setitem(picture_tasks, 'negative', Negative)
