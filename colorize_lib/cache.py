@@ -20,12 +20,15 @@ from fastprogress.fastprogress import progress_bar
 from filelock import FileLock
 from PIL import Image, ImageOps
 
-from .pictures import PhotoError, is_gray, open_photo, photo_name
+from .pictures import PhotoError, is_gray, open_photo, photo_name, printable
 
 # %% ../nbs/01_cache.ipynb #070eed71
 def _digest(item):
     "Of the file, not of decoded pixels: those depend on the size asked for, and training and validation ask for different ones"
-    data = f'{item.mode}{item.size}'.encode() + item.tobytes() if isinstance(item, Image.Image) else Path(item).read_bytes()
+    if isinstance(item, Image.Image):
+        if item.mode == 'P': item = item.convert('RGBA') # the same indices may have other palettes
+        data = f'{item.mode}{item.size}'.encode() + item.tobytes()
+    else: data = Path(item).read_bytes()
     return blake2b(data, digest_size=16).digest()
 
 def _decode(item, side):
@@ -94,7 +97,7 @@ def describe_left_out(
 )->str:
     "What was left out, a line for each reason; the empty string if nothing was"
     by_reason = {}
-    for name, why in left_out.items(): by_reason.setdefault('same picture as another' if why.startswith('same') else why, []).append(Path(name).name)
+    for name, why in left_out.items(): by_reason.setdefault('same picture as another' if why.startswith('same') else why, []).append(printable(Path(name).name))
     more = lambda names: f' and {len(names) - n_names} more (all in left_out)' if len(names) > n_names else ''
     return '\n'.join(f'left out, {why}: {", ".join(names[:n_names])}{more(names)}' for why, names in by_reason.items())
 

@@ -9,7 +9,7 @@ __all__ = ['pack', 'unpack', 'CheckpointError', 'write_checkpoint', 'read_checkp
            'Checkpoints']
 
 # %% ../nbs/06_checkpoints.ipynb #ed382e9a
-import json, random, signal, threading, time, warnings
+import json, random, re, signal, threading, time, warnings
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
@@ -110,6 +110,8 @@ def _set_history(learn, state):
         for cb, v in zip([o for o in learn.cbs if isinstance(o, kind)], state[attr]): setattr(cb, attr, v)
 
 # %% ../nbs/06_checkpoints.ipynb #89d39de1
+def _place(path): return [int(o) for o in re.findall(r'\d+', path.name)][:3] # fit, epoch, batch; epoch 10000 comes after 9999
+
 def _digest(o): return sha256(json.dumps(o).encode()).hexdigest()[:12]
 
 def _shape(net): return f'{type(net).__name__} {_digest([(k, list(v.shape)) for k, v in net.state_dict().items()])}'
@@ -161,11 +163,11 @@ class Checkpoints(Callback):
         self.depth += event == 'before_fit'
         try:
             if self.depth == 1 and self.learn.in_fit and not hasattr(self.learn, 'lr_finder'): super().__call__(event)
-        finally: self.depth -= event == 'after_fit'
+        finally: self.depth = max(0, self.depth - (event == 'after_fit')) # which also comes if another's before_fit raised
 
     def files(self):
         "The checkpoints there, newest first"
-        return sorted(self.folder.glob('fit*-*.safetensors'), reverse=True)
+        return sorted(self.folder.glob('fit*-*.safetensors'), key=_place, reverse=True)
 
     def small(self, epoch, batch):
         "The part of a state that changes while validating"
@@ -196,11 +198,15 @@ def after_batch(self:Checkpoints):
     if self.stopping:
         if done_training := not self.training or self.iter + 1 == self.n_iter: self.write(self.trained)
         where = 'after its last batch' if done_training else f'batch {self.iter + 1} of {self.n_iter}'
+        self.stopping = False
         print(f'stopped in epoch {self.at}, {where}; the same call with resume=True goes on from there ({self.folder})')
         raise KeyboardInterrupt
 
 @patch
 def before_epoch(self:Checkpoints): self.at = self.epoch # a prediction made inside of a fit sets the Learner's to 0
+
+@patch
+def after_cancel_train(self:Checkpoints): self.trained = self.small(self.at, self.n_iter) # an epoch that was cut short is over: its validation comes next
 
 @patch
 def after_epoch(self:Checkpoints): self.write(self.small(self.at + 1, 0))
@@ -240,7 +246,7 @@ def _tidy(self:Checkpoints, path):
     "Remove what shall not be taken for the newest: damaged files, and those of a fit that begins anew"
     begins = self.learn.first_epoch == 0 and not self.state
     for o in self.files():
-        if (path and o.name > path.name) or (begins and o.name.startswith(f'fit{self.learn.fits_done:04d}')): o.unlink(missing_ok=True)
+        if (path and _place(o) > _place(path)) or (begins and o.name.startswith(f'fit{self.learn.fits_done:04d}')): o.unlink(missing_ok=True)
 
 # %% ../nbs/06_checkpoints.ipynb #41e42b3a
 @patch
@@ -294,3 +300,5 @@ def after_fit(self:Checkpoints):
     self._restore_rngs() # of a fit that had nothing left to do: the next one begins with its random numbers
     self.learn.first_epoch = 0
     if self.old_handler: signal.signal(signal.SIGINT, self.old_handler); self.old_handler = None
+    stopping, self.stopping = self.stopping, False
+    if stopping: raise KeyboardInterrupt # pressed when nothing was left to stop in this fit; what would come after it shall not begin

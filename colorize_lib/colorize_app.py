@@ -9,6 +9,7 @@ __all__ = ['ColorizeApp']
 
 # %% ../nbs/10_colorize_app.ipynb #47a1ac20
 import mimetypes, zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from threading import Condition, RLock
@@ -103,14 +104,14 @@ def select(self:ColorizeApp,
 # %% ../nbs/10_colorize_app.ipynb #899a2eef
 @patch
 def _submit(self:ColorizeApp, shot):
-    shot.state = 'waiting'
-    job = model_worker(self.model.value).submit(lambda colorizer: self._color(colorizer, shot))
+    shot.state, model = 'waiting', self.model.value # while it waits, another may be chosen
+    job = model_worker(model).submit(lambda colorizer: self._color(colorizer, shot, model))
     self.jobs.add(job)
-    job.add_done_callback(lambda job: self._ended(job, shot))
+    job.add_done_callback(lambda job: self._ended(job, shot, model))
 
 @patch
-def _color(self:ColorizeApp, colorizer, shot):
-    shot.look, shot.state = look, _ = self.look, 'working'
+def _color(self:ColorizeApp, colorizer, shot, model):
+    shot.look, shot.state = look, _ = replace(self.look, model=model), 'working'
     self._show()
     try:
         check_photo(shot.name, shot.data, self.max_megapixels)
@@ -123,9 +124,9 @@ def _color(self:ColorizeApp, colorizer, shot):
     except PhotoError as e: shot.message = e.reason
 
 @patch
-def _ended(self:ColorizeApp, job, shot):
+def _ended(self:ColorizeApp, job, shot, model):
     "Also when the model could not be loaded"
-    if e := job.exception(): shot.look, shot.message = self.look, str(e) or type(e).__name__
+    if e := job.exception(): shot.look, shot.message = replace(self.look, model=model), str(e) or type(e).__name__
     shot.state = 'failed' if shot.message else 'done'
     self._refresh()
     self._done(job)
@@ -193,6 +194,7 @@ def result(self:ColorizeApp,
 )->tuple: # `(name, bytes)` of the file
     "A photo at full size, as the download button gives it"
     shot, look = shot or self.shot, self.look
+    if not shot: raise ValueError('no photo yet')
     return model_worker(look.model).submit(lambda colorizer: full_result(colorizer, shot.name, shot.data, look)).result()
 
 @patch

@@ -57,7 +57,7 @@ def run_demo(
     torch.manual_seed(seed)
     print(f'Reading {len(items)} photos')
     dls = colorize_dls(items, size, bs=16, seed=seed, task=task)
-    if dls.left_out: pd.Series(dls.left_out, name='reason').rename_axis('photo').to_csv(out/'left_out.csv')
+    if dls.left_out: pd.Series(dls.left_out, name='reason').rename_axis('photo').to_csv(out/'left_out.csv', errors='backslashreplace')
     recipe = demo_recipe(len(dls.train.dataset), size, **seen)
     learn, measured = colorize_learner(dls, Unet(dls.task.n_in, dls.task.n_out, nf=16)), {}
     print(f'Stage 1: {recipe.epochs_l1} epochs by L1 on {len(dls.train.dataset)} photos')

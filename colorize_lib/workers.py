@@ -9,7 +9,7 @@ __all__ = ['ModelWorker', 'model_worker', 'packaged_models']
 
 # %% ../nbs/10_workers.ipynb #024ce2ff
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from threading import Lock
 
 from .colorizer import Colorizer, weights_file
@@ -39,14 +39,19 @@ class ModelWorker:
             return job(self.colorizer)
         return self.pool.submit(run)
 
-@cache
-def _named_worker(path): return ModelWorker(path)
+@lru_cache(8)
+def _named_worker(path, stamp): return ModelWorker(path)
+
+def _stamp(path):
+    "Changes when a file is written again: a model that was trained further is another model"
+    found = path.stat() if path.exists() else None
+    return found and (found.st_mtime_ns, found.st_size)
 
 def model_worker(
     source, # a `Colorizer`, a model in the package, or a file of weights
 )->ModelWorker: # the same one for the same model, whoever asks
     "The worker of a model"
-    return source.__dict__.setdefault('worker', ModelWorker(source)) if isinstance(source, Colorizer) else _named_worker(weights_file(source))
+    return source.__dict__.setdefault('worker', ModelWorker(source)) if isinstance(source, Colorizer) else _named_worker(path := weights_file(source), _stamp(path))
 
 # %% ../nbs/10_workers.ipynb #7099c43e
 _said = {'grayscale': 'photos', 'sketch': 'drawings'}

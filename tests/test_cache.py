@@ -10,7 +10,7 @@ from PIL import Image
 from colorize_lib.cache import CacheError, Photos, cache_folder
 from colorize_lib.data import load_split
 from colorize_lib.lab import colorize_dls
-from colorize_lib.pictures import photo_files
+from colorize_lib.pictures import photo_files, printable
 from colorize_lib.samples import paint_scene
 from conftest import ROOT
 
@@ -108,6 +108,25 @@ def test_big_jpegs_are_decoded_small(tmp_path, monkeypatch):
     monkeypatch.setattr('PIL.JpegImagePlugin.JpegImageFile.draft', lambda self, mode, size: asked.append(size))
     Photos.load([tmp_path/'big.jpg'], 64)
     assert asked and max(asked[0]) < 600
+
+
+def test_pictures_are_the_same_only_if_their_palettes_are():
+    index = np.arange(48*48, dtype=np.uint8).reshape(48, 48)
+    def picture(seed):
+        img = Image.fromarray(index).convert('P')
+        img.putpalette(np.random.default_rng(seed).integers(0, 256, 768, dtype=np.uint8).tobytes())
+        return img
+    train, valid = load_split([picture(o) for o in (1, 2, 3, 3)], 32, n_train=2, n_valid=1)
+    assert len(train) + len(valid) == 3 and [*train.left_out.values()][0].startswith('same picture')
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='names of any bytes are a thing of Linux')
+def test_names_that_are_no_text_can_be_told(photo_folder, tmp_path):
+    files = photo_files(photo_folder)
+    odd = tmp_path/os.fsdecode(b'caf\xe9.png')
+    odd.write_bytes(b'no picture')
+    load_split([*files, odd], 32, n_valid=1, cache=False)
+    assert printable(str(odd)).endswith('caf\\xe9.png')
 
 
 def test_missing_file_among_many(photo_folder, tmp_path):

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.callback.tracker import SaveModelCallback
 
 from colorize_lib.checkpoints import CheckpointError, Checkpoints, read_checkpoint, write_checkpoint
@@ -212,6 +212,50 @@ def test_the_stop_key_waits_for_the_step_and_saves(learner, tmp_path, capsys, st
     rough = go(tmp_path/'rough')
     for k, v in calm.model.state_dict().items(): assert torch.equal(v, rough.model.state_dict()[k])
     assert rough.gan_losses == calm.gan_losses
+
+
+class EndEpoch(Callback):
+    "Ends the epoch and the fit after a batch, as a budget does"
+    order = 60
+    def __init__(self, step): self.step = step
+    def after_batch(self):
+        if self.training and self.learn.train_iter == self.step: raise CancelTrainException
+    def after_epoch(self):
+        if self.learn.train_iter == self.step: raise CancelFitException
+
+
+@pytest.mark.parametrize('step', [2, 6]) # of 4 batches an epoch: in the first, in the second
+def test_the_stop_key_in_the_validation_of_an_epoch_that_was_cut_short(learner, tmp_path, step):
+    def go(folder, cbs=()): return fit(learner(), folder, epochs=3, cbs=[EndEpoch(step), *cbs])
+    calm = go(tmp_path/'calm')
+    with pytest.raises(KeyboardInterrupt): go(tmp_path/'rough', [Interrupt(step, True)])
+    assert any(f'epoch{step//4:04d}' in p.name for p in (tmp_path/'rough').iterdir())
+    rough = go(tmp_path/'rough')
+    assert rough.train_iter == step and rough.recorder.losses == calm.recorder.losses
+    for k, v in calm.model.state_dict().items(): assert torch.equal(v, rough.model.state_dict()[k])
+
+
+def test_the_stop_key_at_the_very_end_is_heard(learner, tmp_path):
+    class Late(Callback):
+        def after_epoch(self): signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt): fit(learner(), tmp_path, epochs=1, cbs=[Late()])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler and read_checkpoint(next(tmp_path.iterdir()))['small']['epoch'] == 1
+
+
+def test_a_start_that_failed_does_not_silence_it(learner, tmp_path):
+    class Refuse(Callback):
+        order = -20
+        def before_fit(self): raise ValueError('not like this')
+    learn = learner(cbs=Checkpoints(tmp_path))
+    with learn.no_bar(), learn.no_logging():
+        with pytest.raises(ValueError, match='not like this'): learn.fit(1, 1e-3, cbs=Refuse())
+        learn.fit(1, 1e-3)
+    assert list(tmp_path.glob('fit*.safetensors'))
+
+
+def test_epoch_10000_comes_after_9999(tmp_path):
+    for epoch in (9999, 10000, 800): write_checkpoint(tmp_path, f'fit0000-epoch{epoch:04d}-batch000000', {})
+    assert [p.name.split('-')[1] for p in Checkpoints(tmp_path).files()] == ['epoch10000', 'epoch9999', 'epoch0800']
 
 
 def test_works_in_a_thread(learner, tmp_path):

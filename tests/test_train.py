@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from colorize_lib.colorizer import Colorizer
+from colorize_lib.lab import get_task
 from colorize_lib.samples import paint_scene
-from colorize_lib.train import Plan, main, run_plan
+from colorize_lib.train import Plan, judge_for, main, plan_learner, run_plan
 from colorize_lib.weights import load_weights
 
 SMALL = Plan(size=32, bs=8, epochs_l1=2, epochs_gan=1, kwargs=dict(nf=4, n_down=2), precision='fp32')
@@ -69,6 +70,39 @@ def test_a_relative_folder_will_do(folder, tmp_path, monkeypatch):
     assert (tmp_path/'here'/'generator.safetensors').exists()
     with pytest.raises(SystemExit) as e: main([str(folder), '-o', 'here', '--size', '32', '--bs', '8', '--epochs-l1', '2', '--kwargs', '{"nf": 4, "n_down": 2}', '--resume'])
     assert str(e.value.code).startswith('colorize-train: ') and 'epochs was 1, is 2' in str(e.value.code) and 'Exception occ' not in str(e.value.code)
+
+
+@pytest.mark.parametrize('wrong,text', [
+    (dict(task=3), 'task=3: needs to be a text'), (dict(lr_l1=None), 'lr_l1=None: needs to be a number'), (dict(lr=float('nan')), 'lr=nan'), (dict(saturation='x'), "saturation='x'"),
+    (dict(epochs_gan=-1), 'epochs_gan=-1: needs to be at least 0'), (dict(render=8), 'render=8: needs to be at least 16'), (dict(bs=True), 'bs=True: needs to be a whole number'), (dict(kwargs=[1]), 'a JSON object')])
+def test_a_plan_is_checked_before_anything_is_trained(wrong, text):
+    with pytest.raises(ValueError, match=text): Plan(**wrong)
+    with pytest.raises(ValueError, match='nothing to train'): run_plan('nowhere', 'nowhere', Plan(epochs_l1=0))
+
+
+def test_an_epoch_that_is_trained_again_is_one_line(folder, tmp_path, monkeypatch):
+    def cut(*_): raise KeyboardInterrupt # after the log, before the checkpoint
+    with monkeypatch.context() as m:
+        m.setattr('colorize_lib.checkpoints.Checkpoints.after_epoch', cut)
+        with pytest.raises(KeyboardInterrupt): run_plan(folder, tmp_path, SMALL)
+    run_plan(folder, tmp_path, SMALL, resume=True)
+    assert [(o['fit'], o['epoch']) for o in map(json.loads, (tmp_path/'history.jsonl').read_text().splitlines())] == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_a_classifier_is_measured_at_the_temperature_at_which_it_colours(folder):
+    learn = plan_learner(folder, Plan(size=32, bs=8, generator='bin_classifier', loss='classification', kwargs=dict(T=.05, nf=4, n_down=2)))
+    assert learn.loss_func.T == learn.model.T == .05
+
+
+def test_judges_are_as_published_from_256_pixels_on():
+    channels = lambda size: judge_for(size, get_task('sketch')).layers[0]
+    assert (channels(256).in_channels, channels(256).out_channels, channels(255).out_channels) == (4, 64, 32)
+
+
+def test_a_results_folder_below_the_home_folder(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('HOME', str(tmp_path)), monkeypatch.setenv('USERPROFILE', str(tmp_path))
+    main([str(folder), '-o', '~/there', '--size', '32', '--bs', '8', '--epochs-l1', '1', '--kwargs', '{"nf": 4, "n_down": 2}', '--no-cache'])
+    assert str(tmp_path/'there'/'generator.safetensors') in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('content,text', [('{', 'not a plan'), ('[1]', 'not a plan'), ('5', 'not a plan'), ('{"epoch": 1}', "unknown 'epoch'")])

@@ -4,7 +4,7 @@ from copy import deepcopy
 import pandas as pd
 import pytest
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import CSVLogger
 from fastai.callback.tracker import SaveModelCallback
 from torch import nn
@@ -323,6 +323,11 @@ def test_epochs_are_counted_over_fits_skips_and_searches(dls, tmp_path):
         assert seen[4:] == [6, 7, 8] # a search sees new batches too
         learn.fit(1, 1e-3)
     assert seen[-1] == 6 # and does not count
+    class Cut(Callback):
+        def after_batch(self):
+            if not self.training: raise CancelEpochException
+    with learn.no_logging(), learn.no_bar(): learn.fit(2, 1e-3, cbs=Cut())
+    assert seen[-2:] == [7, 8] # an epoch that ends in its validation counts once
 
 
 def test_runs_are_repeatable(scenes, tmp_path):

@@ -19,11 +19,12 @@ from colorize_lib.lab_explorer import LabExplorer, gamut_slice
 from colorize_lib.loss_explorer import LossExplorer, LossResults, Method, ResultsError, load_results, save_results, verdict_overlay
 from colorize_lib.monitor import Budget, TrainingMonitor, thinned
 from colorize_lib.patchgan import PatchGAN
+from colorize_lib.pictures import open_photo
 from colorize_lib.samples import paint_scene
 from colorize_lib.sketch_pad import SketchPad
 from colorize_lib.training import PatchGANTrainer, colorize_learner
 from colorize_lib.unet import Unet
-from colorize_lib.weights import WeightsError
+from colorize_lib.weights import WeightsError, save_weights
 from colorize_lib.widgets import DropZone, Notice
 from colorize_lib.workers import ModelWorker, model_worker
 from conftest import ROOT
@@ -33,9 +34,10 @@ STATIC = Path(colorize_lib.__file__).parent/'static'
 
 
 class Slow(torch.nn.Module):
-    "Colours everything orange, takes its time, and counts who is inside"
-    def __init__(self, seconds=.05):
+    "Colours everything alike, takes its time, and counts who is inside"
+    def __init__(self, seconds=.05, ab=(.3, .5)): # orange
         super().__init__()
+        self.ab = ab
         self.seconds, self.inside, self.most, self.threads, self.gate = seconds, 0, 0, set(), threading.Event()
         self.gate.set()
     def forward(self, x):
@@ -45,7 +47,7 @@ class Slow(torch.nn.Module):
         assert self.gate.wait(20)
         time.sleep(self.seconds)
         self.inside -= 1
-        return torch.stack([torch.full_like(x[:, 0], .3), torch.full_like(x[:, 0], .5)], 1)
+        return torch.stack([torch.full_like(x[:, 0], o) for o in self.ab], 1)
 
 
 @pytest.fixture
@@ -216,6 +218,33 @@ def test_a_network_that_raises_and_a_model_that_is_not_there(scene):
     app.wait()
     assert app.shot.state == 'done' and app.stage.message == ''
     with pytest.raises(WeightsError, match='no model of this name'): model_worker('sepia')
+
+
+def test_photos_that_waited_have_the_colours_of_the_model_that_is_chosen_now(slow, scene):
+    colorizer, model = slow
+    model.gate.clear()
+    blue = Colorizer(Slow(0, (0., -.5)), dict(task='grayscale', size=32), precision='fp32')
+    app = ColorizeApp(models={'orange': colorizer, 'blue': blue})
+    for i in range(3): app.add(f'{i}.png', scene)
+    app.model.value = blue # while one is inside the other model, and two wait for it
+    model.gate.set()
+    app.wait()
+    for i, shot in enumerate(app.shots):
+        app.select(i)
+        app.wait()
+        r, _, b = np.asarray(open_photo(shot.after)).reshape(-1, 3).mean(0)
+        assert shot.look.model is blue and b > r + 30
+
+
+def test_a_model_that_was_trained_further_is_another_model(scene, tmp_path):
+    def colours(seed):
+        torch.manual_seed(seed)
+        save_weights(Unet(nf=4, n_down=2), tmp_path/'mine.safetensors', dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=32))
+        return model_worker(str(tmp_path/'mine.safetensors')).submit(lambda colorizer: colorizer.model.state_dict()).result()
+    first, again = colours(1), colours(2)
+    assert any(not torch.equal(v, again[k]) for k, v in first.items())
+    assert model_worker('grayscale') is model_worker('grayscale')
+    with pytest.raises(ValueError, match='no photo yet'): ColorizeApp().result()
 
 
 def test_before_is_what_the_network_sees_and_zero_strength_is_gray(scene):
