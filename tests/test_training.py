@@ -184,7 +184,7 @@ def test_loss_scaling_reaches_the_discriminator_unscaled(dls, tmp_path):
         if amp_mode: learn.add_cb(DevicePrecision(amp_mode=amp_mode))
         with learn.no_logging(), learn.no_bar(): learn.fit(1, 1e-3, cbs=gan)
         moves.append(torch.cat([(a - before[k]).flatten() for k, a in gan.discriminator.state_dict().items() if 'weight' in k]))
-    assert moves[0].norm() > 0 and (moves[1].norm()/moves[0].norm()).item() == pytest.approx(1, abs=.1)
+    assert moves[0].norm() > 0 and (moves[1].norm()/moves[0].norm()).item() == pytest.approx(1, abs=.25)
 
 
 def test_the_discriminator_sees_condition_and_answer(dls):
