@@ -24,17 +24,20 @@ from torchvision.transforms.v2.functional import resize
 from .lab import colorize_dls, tasks
 from .methods import enough_photos, groups, method_plan, methods, paper_settings, small, train_method
 from .metrics import measures, photo_metrics
-from .pictures import photo_files, photo_name, show_grid
+from .pictures import photo_files, show_grid
 from .results import baseline_labels, colored, evaluate, interval_table
 from .training import TrainingError
 from .unet import n_params
 from .weights import atomic_path, generators, save_weights
 
 # %% ../nbs/14_compare.ipynb #debdd386
-def _settings(items, plan, amount, unit):
-    names = [photo_name(o, f'picture {i}') for i, o in enumerate(items)]
-    photos = f'{len(names)} {sha256(json.dumps(names).encode()).hexdigest()[:12]}'
-    return json.loads(json.dumps(asdict(plan) | dict(budget=f'{amount:g} {unit}', photos=photos)))
+def _fingerprint(dls):
+    "How many photos, and a digest of what they show"
+    digest, squares = sha256(), [o for dl in (dls.train, dls.valid) for o in dl.dataset.array]
+    for o in squares: digest.update(o[8::16].tobytes()) # every 16th row tells photos apart, and ten thousand are read in a second
+    return f'{len(squares)} with the fingerprint {digest.hexdigest()[:12]}'
+
+def _settings(photos, plan, amount, unit): return json.loads(json.dumps(asdict(plan) | dict(budget=f'{amount:g} {unit}', photos=photos)))
 
 def _claim(folder, settings):
     "Make the folder of a method, or check that it belongs to the same comparison"
@@ -82,11 +85,11 @@ def compare(
     cache=None, device=None, # see `colorize_dls`
 )->'Comparison':
     "Train and measure several methods on the same photos; call again to go on where it was cut off"
-    items, out, names, plans = _check(items, out, names, group, base, amount, unit, metrics, cache, device)
+    items, photos, out, names, plans = _check(items, out, names, group, base, amount, unit, metrics, cache, device)
     diverged = {}
     for i, (name, plan) in enumerate(plans.items()):
         folder = out/name
-        _claim(folder, _settings(items, plan, amount, unit))
+        _claim(folder, _settings(photos, plan, amount, unit))
         print(f'{i + 1}/{len(plans)} {name}: ', end='', flush=True)
         if not (folder/'result.json').exists():
             try: learn, budget = train_method(items, folder, plan, amount, unit, minutes, cache, device, tell=lambda o: print(f'{o:.0%} ', end='', flush=True))
@@ -108,8 +111,9 @@ def _check(items, out, names, group, base, amount, unit, metrics, cache, device)
     for plan in plans.values():
         if plan.kwargs.get('pretrained'): generators[plan.generator](**plan.kwargs)
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
-    enough_photos(colorize_dls(items, base.size, base.bs, n_valid=base.n_valid, seed=base.seed, task=base.task, zoom=base.zoom, cache=cache, device=device))
-    return items, Path(out).expanduser().absolute(), names, plans
+    dls = colorize_dls(items, base.size, base.bs, n_valid=base.n_valid, seed=base.seed, task=base.task, zoom=base.zoom, cache=cache, device=device)
+    enough_photos(dls)
+    return items, _fingerprint(dls), Path(out).expanduser().absolute(), names, plans
 
 def _told(folder):
     result, df = json.loads((folder/'result.json').read_text(encoding='utf-8')), pd.read_csv(folder/'photos.csv')

@@ -207,6 +207,20 @@ def test_finished_methods_are_not_trained_again(run, scenes, monkeypatch):
     with pytest.raises(ValueError, match='photos was 40 .*, is 39'): compare(scenes[1:], out, ['l1'], base=TINY, amount=64, unit='images')
 
 
+def test_photos_are_what_they_show_not_what_they_are_called(scenes, tmp_path, monkeypatch):
+    def folder(name, photos):
+        (tmp_path/name).mkdir()
+        for i, o in enumerate(photos): o.save(tmp_path/name/f'{i:02}.png')
+        return tmp_path/name
+    again = partial(compare, out=tmp_path/'run', names=['l1'], base=TINY, amount=8, unit='images', metrics=['psnr'], cache=False, device=CPU)
+    again(folder('here', scenes[:20]))
+    monkeypatch.setattr(room, 'train_method', lambda *args, **kwargs: pytest.fail('trained again'))
+    again(folder('elsewhere', scenes[:20]))
+    again(scenes[:20])
+    for others in (folder('others', scenes[20:]), [*scenes[:19], scenes[20]]):
+        with pytest.raises(ValueError, match='photos was 20 with the fingerprint .*, is 20 with'): again(others)
+
+
 def test_the_same_seed_gives_the_same_table(run, scenes, tmp_path):
     again = compare(scenes, tmp_path, ['paper'], base=TINY, amount=64, unit='images', device=CPU)
     assert again.table.psnr['paper'] == run[1].table.psnr['paper'] and again.table.auc_rebalanced_low['paper'] == run[1].table.auc_rebalanced_low['paper']
