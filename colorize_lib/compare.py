@@ -10,6 +10,7 @@ __all__ = ['compare', 'Comparison', 'load_comparison', 'comparison_markdown', 'c
 # %% ../nbs/14_compare.ipynb #1229da32
 import gc, json, shutil, sys
 from argparse import ArgumentParser, BooleanOptionalAction, RawDescriptionHelpFormatter
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from io import StringIO
@@ -26,9 +27,10 @@ from .methods import enough_photos, groups, method_plan, methods, paper_settings
 from .metrics import measures, photo_metrics
 from .pictures import photo_files, show_grid
 from .results import baseline_labels, colored, evaluate, interval_table
+from .train import plan_learner
 from .training import TrainingError
 from .unet import n_params
-from .weights import atomic_path, generators, save_weights
+from .weights import atomic_path, generators, load_weights, save_weights
 
 # %% ../nbs/14_compare.ipynb #debdd386
 def _fingerprint(dls):
@@ -59,9 +61,20 @@ def _verdicts(learn, n):
     model, judge = learn.model.eval(), learn.judge.eval()
     with torch.no_grad(): return {k: judge(x, o)[:, 0].half().cpu() for k, o in dict(real_logits=y, fake_logits=model(x)).items()}
 
+def _measure(learn, folder, names): _write(folder/'photos.csv', evaluate(learn, names=names).to_csv(index=False).encode(errors='backslashreplace')) # names of files need not be Unicode
+
+def _measure_again(items, plan, folder, names, cache, device):
+    "Measure with the weights that were kept, if a metric is missing"
+    had = pd.read_csv(folder/'photos.csv', nrows=0).columns
+    wanted = {k for k in measures if k != 'lpips'} if names is None else set(names)
+    if wanted <= set(had): return
+    with redirect_stdout(StringIO()): learn = plan_learner(items, plan, folder, cache, device)
+    learn.model.load_state_dict(load_weights(folder/'generator.safetensors')[0].state_dict())
+    _measure(learn, folder, [k for k in measures if k in wanted or k in had])
+
 def _measure_method(learn, budget, folder, names):
     "Write what came of a training: a row a photo, pictures, weights; result.json last, it says that all is there"
-    evaluate(learn, names=names).to_csv(folder/'photos.csv', index=False)
+    _measure(learn, folder, names)
     inputs, preds, truths, baselines = next(colored(learn))
     pictures = dict(input=inputs, truth=truths, prediction=preds) | {f'baseline {k}': v for k, v in baselines.items()}
     pictures = {k: (v[:16].clamp(0, 1)*255).round().byte() for k, v in pictures.items()} | (_verdicts(learn, 16) if learn.gan_losses else {})
@@ -91,7 +104,8 @@ def compare(
         folder = out/name
         _claim(folder, _settings(photos, plan, amount, unit))
         print(f'{i + 1}/{len(plans)} {name}: ', end='', flush=True)
-        if not (folder/'result.json').exists():
+        if (folder/'result.json').exists(): _measure_again(items, plan, folder, metrics, cache, device)
+        else:
             try: learn, budget = train_method(items, folder, plan, amount, unit, minutes, cache, device, tell=lambda o: print(f'{o:.0%} ', end='', flush=True))
             except TrainingError as e: diverged[name] = str(e)
             else: _measure_method(learn, budget, folder, metrics)

@@ -1,5 +1,7 @@
 "Methods on equal terms: budgets that end where they should and survive an interruption; one table of what came of it."
 import json
+import os
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -219,6 +221,25 @@ def test_photos_are_what_they_show_not_what_they_are_called(scenes, tmp_path, mo
     again(scenes[:20])
     for others in (folder('others', scenes[20:]), [*scenes[:19], scenes[20]]):
         with pytest.raises(ValueError, match='photos was 20 with the fingerprint .*, is 20 with'): again(others)
+
+
+def test_a_metric_that_is_missing_is_measured_with_the_kept_weights(scenes, tmp_path, monkeypatch):
+    again = partial(compare, scenes, tmp_path, ['l1', 'classification'], base=TINY, amount=16, unit='images', device=CPU)
+    before = again(metrics=['psnr']).table
+    monkeypatch.setattr(room, 'train_method', lambda *args, **kwargs: pytest.fail('trained again'))
+    after = again(metrics=['ssim', 'psnr']).table
+    assert 'ssim' not in before and 'ssim' in after and np.allclose(after.psnr, before.psnr, atol=.01) # weights are kept in half precision
+    assert after.ssim['l1'] == pytest.approx(pd.read_csv(tmp_path/'l1'/'photos.csv').ssim.mean()) != after.ssim['classification']
+    assert {'psnr', 'ssim', 'auc', 'l1_ab'} <= set(again().table)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='file systems elsewhere refuse such names')
+def test_a_file_name_that_is_not_unicode(scenes, tmp_path):
+    (tmp_path/'photos').mkdir()
+    for i in range(20): scenes[i].save(tmp_path/'photos'/f'{i}.png')
+    for p in (tmp_path/'photos').iterdir(): p.rename(p.with_stem(p.stem + os.fsdecode(b'\xe9')))
+    compare(tmp_path/'photos', tmp_path/'run', ['l1'], base=TINY, amount=8, unit='images', metrics=['psnr'], cache=False, device=CPU)
+    assert pd.read_csv(tmp_path/'run'/'l1'/'photos.csv').name.str.endswith('\\udce9.png').all()
 
 
 def test_the_same_seed_gives_the_same_table(run, scenes, tmp_path):
