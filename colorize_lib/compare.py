@@ -70,6 +70,7 @@ def _measure_again(items, plan, folder, names, cache, device):
     if wanted <= set(had): return
     with redirect_stdout(StringIO()): learn = plan_learner(items, plan, folder, cache, device)
     learn.model.load_state_dict(load_weights(folder/'generator.safetensors')[0].state_dict())
+    learn.model.to(learn.dls.device) # as a fit would do it
     _measure(learn, folder, [k for k in measures if k in wanted or k in had])
 
 def _measure_method(learn, budget, folder, names):
@@ -107,7 +108,9 @@ def compare(
         if (folder/'result.json').exists(): _measure_again(items, plan, folder, metrics, cache, device)
         else:
             try: learn, budget = train_method(items, folder, plan, amount, unit, minutes, cache, device, tell=lambda o: print(f'{o:.0%} ', end='', flush=True))
-            except TrainingError as e: diverged[name] = str(e)
+            except TrainingError as e:
+                diverged[name] = str(e).rpartition('\t')[2] # behind fastai's words about events
+                if 'out of memory' in diverged[name]: raise TrainingError(f'{name}: {diverged[name]}') from e # no fault of the method
             else: _measure_method(learn, budget, folder, metrics)
             learn = budget = None
             gc.collect() # a Learner is full of cycles, and holds gigabytes: gone before the next one comes
@@ -118,7 +121,7 @@ def compare(
 # %% ../nbs/14_compare.ipynb #4a89dd90
 def _check(items, out, names, group, base, amount, unit, metrics, cache, device):
     if group not in groups: raise ValueError(f'group {group!r}: choose from {", ".join(map(repr, groups))}')
-    if unit not in ('seconds', 'images', 'epochs') or not amount > 0: raise ValueError(f"a budget of {amount!r} {unit}: needs to be more than 0, in 'seconds', 'images' or 'epochs'")
+    if unit not in ('seconds', 'images', 'epochs') or not 0 < amount < np.inf: raise ValueError(f"a budget of {amount!r} {unit}: needs to be more than 0 and finite, in 'seconds', 'images' or 'epochs'")
     names = list(dict.fromkeys(names or groups[group]))
     plans = {k: method_plan(k, base) for k in names}
     photo_metrics(*torch.rand(2, 3, 64, 64), names=metrics) # an unknown metric, a missing package
@@ -278,11 +281,11 @@ def main(
     over = {k: v for k in ('size', 'bs', 'n_valid', 'seed', 'task', 'precision') if (v := getattr(args, k)) is not None}
     for k in ('seconds', 'images', 'epochs'):
         if (v := getattr(args, k)) is not None: amount, unit = v, k
-    split = lambda o: None if o is None else [s.strip() for s in o.split(',')]
+    out, split = Path(args.out).expanduser(), lambda o: None if o is None else [s.strip() for s in o.split(',')]
     try:
-        found = compare(args.folder, args.out, split(args.methods), args.group, replace(base, **over), amount, unit, split(args.metrics),
+        found = compare(args.folder, out, split(args.methods), args.group, replace(base, **over), amount, unit, split(args.metrics),
                         cache=None if args.cache else False, device=args.device and torch.device(args.device))
     except KeyboardInterrupt: sys.exit(130)
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as e: sys.exit(f'colorize-compare: {str(e).rpartition(chr(9))[2]}'.replace('\n', ' '))
-    files = Path(args.out)/args.group
+    files = out/args.group
     print(f'\n{comparison_markdown(found)}\nLook at {files}_grid.jpg and {files}_curves.jpg; the table is in {files}.csv and {files}.md')

@@ -249,33 +249,41 @@ def test_the_same_seed_gives_the_same_table(run, scenes, tmp_path):
 
 def test_a_method_that_diverges_is_named_and_the_others_go_on(scenes, tmp_path, monkeypatch, capsys):
     def diverges(items, out, plan, *args, **kwargs):
-        if plan.loss == 'l2': raise TrainingError('the loss is not finite')
+        if plan.loss == 'l2': raise TrainingError('Exception occured in `FiniteLoss` when calling event `after_batch`:\n\tthe loss is not finite') # as fastai says it
         return train_method(items, out, plan, *args, **kwargs)
     monkeypatch.setattr(room, 'train_method', diverges)
     found = compare(scenes, tmp_path, ['l2', 'l1'], base=TINY, amount=16, unit='images', device=CPU)
     assert 'l2' not in found.table.index and 'l1' in found.table.index and 'l2 diverged: the loss is not finite' in comparison_markdown(found)
     assert '1/2 l2: diverged' in capsys.readouterr().out
-    with pytest.raises(TrainingError, match='every method diverged'): compare(scenes, tmp_path, ['l2'], base=TINY, amount=16, unit='images', device=CPU)
+    with pytest.raises(TrainingError, match='every method diverged: the loss'): compare(scenes, tmp_path, ['l2'], base=TINY, amount=16, unit='images', device=CPU)
+
+
+def test_full_memory_is_no_fault_of_a_method(scenes, tmp_path, monkeypatch):
+    def full(self, *args): raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
+    monkeypatch.setattr(Budget, 'after_step', full)
+    with pytest.raises(TrainingError, match='^l1: out of memory on cpu with batches of 8 photos of 32 pixels: lower bs'): compare(scenes, tmp_path, ['l1', 'l2'], base=TINY, amount=16, unit='images', device=CPU)
+    assert not (tmp_path/'l2').exists()
 
 
 @pytest.mark.parametrize('kwargs,text', [
     (dict(names=['l1', 'vgg']), "method 'vgg': choose from"), (dict(group='colours'), "group 'colours': choose from 'methods', 'lambda'"), (dict(metrics=['mse']), "metric 'mse': choose from"),
-    (dict(amount=0), 'a budget of 0'), (dict(unit='hours'), "'seconds', 'images' or 'epochs'"), (dict(base=replace(TINY, task='x')), "task='x'"), (dict(base=replace(TINY, loss='l3')), 'l3')])
+    (dict(amount=0), 'a budget of 0'), (dict(amount=float('inf')), 'a budget of inf'), (dict(amount=float('nan')), 'a budget of nan'), (dict(unit='hours'), "'seconds', 'images' or 'epochs'"), (dict(base=replace(TINY, task='x')), "task='x'"), (dict(base=replace(TINY, loss='l3')), 'l3')])
 def test_what_is_wrong_is_said_before_training(scenes, tmp_path, kwargs, text, monkeypatch):
     def never(*args, **kwargs): raise AssertionError('trained')
     if 'base' not in kwargs: monkeypatch.setattr(room, 'train_method', never)
     with pytest.raises(ValueError, match=text): compare(scenes, tmp_path, **(dict(names=['smooth_l1'] if 'l3' not in text else ['paper'], base=TINY, amount=8, unit='images') | kwargs))
 
 
-def test_the_command(photo_folder, tmp_path, capsys):
+def test_the_command(photo_folder, tmp_path, capsys, monkeypatch):
     wrong = lambda *args: pytest.raises(SystemExit, main, [str(photo_folder), '-o', str(tmp_path/'o'), '--images', '4', '--size', '32', *args]).value.code
     assert wrong('--methods', 'gpt').startswith("colorize-compare: method 'gpt': choose from 'l1'")
     assert wrong('--methods', 'l1', '--metrics', 'x').startswith("colorize-compare: metric 'x'")
     assert '6 photos are too few: 1 to validate on leave 5, less than a batch of 16' in wrong('--methods', 'l1')
     assert 'no such' in str(pytest.raises(SystemExit, main, [str(tmp_path/'nowhere')]).value.code)
-    main([str(photo_folder), '-o', str(tmp_path/'run'), '--methods', 'l1', '--images', '8', '--size', '32', '--bs', '4', '--metrics', 'psnr,l1_ab'])
+    for home in ('HOME', 'USERPROFILE'): monkeypatch.setenv(home, str(tmp_path))
+    main([str(photo_folder), '--out=~/run', '--methods', 'l1', '--images', '8', '--size', '32', '--bs', '4', '--metrics', 'psnr,l1_ab'])
     out = capsys.readouterr().out
-    assert '1/1 l1: 0%' in out and '| gray (no colour) |' in out and 'methods_grid.jpg' in out
+    assert '1/1 l1: 0%' in out and '| gray (no colour) |' in out and f'Look at {tmp_path/"run"/"methods_grid.jpg"}' in out
     table = pd.read_csv(tmp_path/'run'/'methods.csv', index_col=0)
     assert 'l1_ab' in table and 'ssim' not in table
 
