@@ -1,6 +1,7 @@
 "Methods on equal terms: budgets that end where they should and survive an interruption; one table of what came of it."
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from functools import partial
@@ -10,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save
 
 from colorize_lib import compare as room
 from colorize_lib import methods as methods_room
 from colorize_lib.colorizer import Colorizer
-from colorize_lib.compare import compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
+from colorize_lib.compare import ComparisonError, compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
 from colorize_lib.lab import get_task
+from colorize_lib.loss_results import loss_results
 from colorize_lib.methods import Budget, GrayToRGB, Look, groups, judge_for, method_plan, methods, paper_settings, small, train_method
 from colorize_lib.samples import paint_scene
 from colorize_lib.training import TrainingError
@@ -174,6 +177,24 @@ def test_files_are_there_and_small(run):
     assert sum(p.stat().st_size for p in out.iterdir() if p.is_file()) < 500_000 and not list(out.glob('*/checkpoints'))
     assert Colorizer.load(out/'l1'/'generator.safetensors')(paint_scene(0, 40)).size == (40, 40)
     with pytest.raises(ValueError, match="no comparison 'space'; there are methods"): load_comparison(out, 'space')
+
+
+def test_files_that_are_no_comparison_are_refused(run, tmp_path):
+    whole = (run[0]/'methods.safetensors').read_bytes()
+    tensors = lambda *about: save(dict(a=torch.zeros(1)), *about)
+    for content in (b'', b'text', whole[:-9], tensors(), tensors(dict(table='x')), tensors(dict(table='a', curves='a', order='["b"]', about='{}'))):
+        (tmp_path/'methods.safetensors').write_bytes(content)
+        with pytest.raises(ComparisonError, match='methods.safetensors: not a file of a comparison'): load_comparison(tmp_path)
+
+
+def test_the_explorer_takes_only_the_methods_of_its_group(run, scenes, tmp_path):
+    out = shutil.copytree(run[0], tmp_path/'run') # it holds rgb_l1 too, whose pictures have no ab
+    for name in ('a_copy', 'l2'): shutil.copytree(out/'l1', out/name)
+    results = loss_results(out, scenes[:2], size=32)
+    results.check()
+    assert [(m.kind, m.value) for m in results.methods] == [('l1', None), ('both', 100.)] and results.judged == 1
+    for k in ('l1', 'paper'): shutil.rmtree(out/k)
+    with pytest.raises(ValueError, match='none of l1, lambda_0, .* is there with its weights'): loss_results(out, scenes[:2], size=32)
 
 
 def test_pictures_are_what_the_metrics_measured(run):
