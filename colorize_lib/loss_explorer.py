@@ -46,14 +46,17 @@ class LossResults:
 
     def check(self):
         "Raise what is wrong"
+        if self.gray.ndim != 3 or self.gray.dtype != np.uint8: raise ResultsError(f'gray: {self.gray.dtype} {self.gray.shape}, expected uint8 (N, h, w)')
         n, h, w = self.gray.shape
         for name, a, shape in [('truth', self.truth, (n, h, w, 3)), *((f'{m.kind} {m.value}', m.pictures, (n, h, w, 3)) for m in self.methods)]:
             if a.shape != shape or a.dtype != np.uint8: raise ResultsError(f'{name}: {a.dtype} {a.shape}, expected uint8 {shape}')
         if not self.methods: raise ResultsError('no method in it')
         if bad := {m.kind for m in self.methods} - set(kinds): raise ResultsError(f'methods of unknown kind: {", ".join(sorted(bad))}; there are {", ".join(kinds)}')
         if bad := [m.kind for m in self.methods if m.kind in ('both', 'classification') and m.value is None]: raise ResultsError(f'{bad[0]}: without a value of lambda or temperature')
-        for a in (self.real_logits, self.fake_logits):
-            if a is not None and (a.ndim != 3 or len(a) != n): raise ResultsError(f'logits of shape {a.shape}: expected {n} maps')
+        logits = [a for a in (self.real_logits, self.fake_logits) if a is not None]
+        if len(logits) == 1: raise ResultsError('real_logits without fake_logits, or the other way round')
+        for a in logits:
+            if a.ndim != 3 or len(a) != n or a.dtype.kind not in 'fiu': raise ResultsError(f'logits of shape {a.shape} and type {a.dtype}: expected {n} maps of numbers')
         if not 0 <= self.judged < len(self.methods): raise ResultsError(f'judged={self.judged}: there are {len(self.methods)} methods')
 
 # %% ../nbs/10_loss_explorer.ipynb #e920bcdc
@@ -130,8 +133,7 @@ class LossExplorer(Card):
         self.tint = ipywidgets.FloatSlider(.6, min=0., max=1., step=.05, description='Verdicts laid over', readout_format='.0%')
         self.views = {k: Picture(pixelated=True) for k in ('gray', *kinds, 'truth')}
         self.verdicts = [Picture(pixelated=True, layout=dict(max_width='300px')) for _ in range(2)]
-        has_judge = r.real_logits is not None and r.fake_logits is not None
-        judge = [row(self.tint), row(*self.verdicts, look='clz-grid')] if has_judge else []
+        judge = [row(self.tint), row(*self.verdicts, look='clz-grid')] if r.real_logits is not None else []
         super().__init__([self.strip, row(*self.views.values(), look='clz-grid'), row(self.weight, self.temperature), *judge, Notice()], 'One photo, many losses',
                          'L1 hedges, the judge dares; lambda weighs them, the temperature says how bold a classifier is.')
         for w, name in ((self.strip, 'selected'), (self.weight, 'value'), (self.temperature, 'value'), (self.tint, 'value')): w.observe(lambda _: self._render(), name)
@@ -159,7 +161,7 @@ def _render(self:LossExplorer):
         view.caption = {'gray': 'input', 'truth': 'truth'}.get(name) or kinds[name] + extra
         view.alt = f'{view.caption}: mean distance between its channels {spread(picture):.0f} of 255, in truth {spread(r.truth[i]):.0f}'
         view.image = encoded(Image.fromarray(picture), 95)
-    if r.real_logits is None or r.fake_logits is None: return
+    if r.real_logits is None: return
     judged = r.methods[r.judged]
     for view, name, picture, logits in zip(self.verdicts, ('the real photo', f'a fake ({kinds[judged.kind]})'), (r.truth[i], judged.pictures[i]), (r.real_logits[i], r.fake_logits[i])):
         view.image = encoded(verdict_overlay(picture, logits, self.tint.value), 95)

@@ -18,7 +18,7 @@ from .ab_bins import BinClassifier
 from .data import PhotoDL
 from .lab import get_task
 from .loss_explorer import LossResults, Method
-from .methods import judge_for
+from .methods import groups, judge_for
 from .weights import load_weights
 
 # %% ../nbs/14_loss_results.ipynb #dc3f9037
@@ -41,15 +41,15 @@ def loss_results(
     about='', # how the networks were made
 )->LossResults:
     "What each method of a comparison makes of some photos, and what the judge says"
-    folders = [Path(o).parent for o in sorted(Path(out).glob('*/generator.safetensors'))]
-    if not folders: raise ValueError(f'{out}: no method with its weights is there; colorize-compare FOLDER --group losses -o {out} makes them')
+    found = {o: json.loads((o/'settings.json').read_text(encoding='utf-8')) for k in groups['losses'] if ((o := Path(out).expanduser()/k)/'generator.safetensors').exists()}
+    folders = {o: settings for o, settings in found.items() if settings['task'] == 'grayscale'}
+    if not folders: raise ValueError(f'{out}: none of {", ".join(groups["losses"])} is there with its weights, for grayscale photos; colorize-compare FOLDER --group losses -o {out} makes them')
     task = get_task('grayscale')
     lum, ab = task(next(iter(PhotoDL(items, size, bs=len(items)))))
     gray, truth = _as_bytes(task, lum, ab)
     methods, answers, judges = [], [], {}
-    for folder in folders:
-        settings, (model, _) = json.loads((folder/'settings.json').read_text(encoding='utf-8')), load_weights(folder/'generator.safetensors')
-        model.eval()
+    for folder, settings in folders.items():
+        model, _ = load_weights(folder/'generator.safetensors')
         for kind, value in _kinds(settings, model):
             if kind == 'classification': model.T = value
             answers.append(getattr(model, 'predict', model)(lum).float())

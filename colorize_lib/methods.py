@@ -111,8 +111,9 @@ class Budget(Callback):
         look=dict, # function of nothing, returns a dict of numbers
         n_looks=10, # how often, evenly over the budget; and once before
         tell=noop, # function of the share that is used, called after each look
+        clock=time.perf_counter,
     ):
-        self.ends, self.unit, self.look, self.n_looks, self.tell = [0, *ends], unit, look, n_looks, tell
+        self.ends, self.unit, self.look, self.n_looks, self.tell, self.clock = [0, *ends], unit, look, n_looks, tell, clock
         self.used, self.step, self.points = dict(seconds=0., images=0), 0, []
 
     def state_dict(self): return dict(used=dict(self.used), step=self.step, points=list(self.points))
@@ -128,7 +129,7 @@ class Budget(Callback):
             if self.dls.device.type == 'cuda': torch.cuda.synchronize()
             self.points.append(dict(due=due, **self.used) | self.look())
             self.tell(due/self.n_looks)
-        self.mark = time.perf_counter()
+        self.mark = self.clock()
 
 # %% ../nbs/13_methods.ipynb #2a6f105a
 @patch
@@ -152,7 +153,7 @@ def before_batch(self:Budget):
 # %% ../nbs/13_methods.ipynb #226e1146
 @patch
 def after_step(self:Budget):
-    step, self.mark = dict(seconds=time.perf_counter() - self.mark, images=len(self.xb[0])), time.perf_counter()
+    step, self.mark = dict(seconds=self.clock() - self.mark, images=len(self.xb[0])), self.clock()
     for k, v in step.items(): self.used[k] += v
     self.step = step[self.unit]
 

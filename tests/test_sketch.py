@@ -56,7 +56,7 @@ def test_canny_is_scikit_images():
     light = torch.rand(1, 1, 12, 12).repeat_interleave(8, -1).repeat_interleave(8, -2)
     ours = canny(light, 1.5, .1, .2)[0, 0].bool().numpy()
     theirs = feature.canny(light[0, 0].numpy(), 1.5, low_threshold=.1, high_threshold=.2, mode='nearest')
-    assert (ours & theirs).sum() > .93*(ours | theirs).sum() > 50
+    assert (ours & theirs).sum() > .9*(ours | theirs).sum() > 50
 
 
 def test_each_photo_is_blurred_by_its_own_gaussian():

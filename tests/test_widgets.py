@@ -377,7 +377,9 @@ def test_verdicts_are_blue_for_real_and_orange_for_fake():
 
 @pytest.mark.parametrize('spoil,text', [(lambda r: setattr(r, 'truth', r.truth[:1]), 'truth: uint8'), (lambda r: setattr(r, 'methods', []), 'no method'),
     (lambda r: setattr(r.methods[0], 'kind', 'wgan'), 'unknown kind: wgan'), (lambda r: setattr(r.methods[2], 'value', None), 'without a value'),
-    (lambda r: setattr(r, 'judged', 9), 'judged=9'), (lambda r: setattr(r, 'real_logits', np.zeros((3, 3))), 'logits of shape')])
+    (lambda r: setattr(r, 'judged', 9), 'judged=9'), (lambda r: setattr(r, 'real_logits', np.zeros((3, 3))), 'logits of shape'),
+    (lambda r: setattr(r, 'fake_logits', np.full((2, 30, 30), 'real')), 'expected 2 maps of numbers'), (lambda r: setattr(r, 'fake_logits', None), 'real_logits without fake_logits'),
+    (lambda r: setattr(r, 'gray', r.gray[..., None]), 'gray: uint8 (2, 24, 24, 1), expected'), (lambda r: setattr(r, 'gray', r.gray/255), 'gray: float64')])
 def test_results_that_do_not_fit_are_refused(spoil, text, results, tmp_path):
     spoil(results)
     with pytest.raises(ResultsError, match=re.escape(text)): save_results(results, tmp_path/'r.npz')
