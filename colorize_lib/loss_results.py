@@ -18,7 +18,8 @@ from .ab_bins import BinClassifier
 from .data import PhotoDL
 from .lab import get_task
 from .loss_explorer import LossResults, Method
-from .methods import groups, judge_for
+from .methods import groups
+from .train import judge_for
 from .weights import load_weights
 
 # %% ../nbs/14_loss_results.ipynb #dc3f9037

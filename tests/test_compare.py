@@ -19,8 +19,9 @@ from colorize_lib.colorizer import Colorizer
 from colorize_lib.compare import ComparisonError, compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
 from colorize_lib.lab import get_task
 from colorize_lib.loss_results import loss_results
-from colorize_lib.methods import Budget, GrayToRGB, Look, groups, judge_for, method_plan, methods, paper_settings, small, train_method
+from colorize_lib.methods import Budget, GrayToRGB, Look, groups, method_plan, methods, paper_settings, small, train_method
 from colorize_lib.samples import paint_scene
+from colorize_lib.train import judge_for
 from colorize_lib.training import TrainingError
 from colorize_lib.weights import generators
 
