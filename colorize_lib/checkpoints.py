@@ -111,9 +111,7 @@ def _set_history(learn, state):
 
 # %% ../nbs/06_checkpoints.ipynb #89d39de1
 def _place(path): return [int(o) for o in re.findall(r'\d+', path.name)][:3] # fit, epoch, batch; epoch 10000 comes after 9999
-
 def _digest(o): return sha256(json.dumps(o).encode()).hexdigest()[:12]
-
 def _shape(net): return f'{type(net).__name__} {_digest([(k, list(v.shape)) for k, v in net.state_dict().items()])}'
 
 def describe_run(
@@ -204,10 +202,8 @@ def after_batch(self:Checkpoints):
 
 @patch
 def before_epoch(self:Checkpoints): self.at = self.epoch # a prediction made inside of a fit sets the Learner's to 0
-
 @patch
 def after_cancel_train(self:Checkpoints): self.trained = self.small(self.at, self.n_iter) # an epoch that was cut short is over: its validation comes next
-
 @patch
 def after_epoch(self:Checkpoints): self.write(self.small(self.at + 1, 0))
 

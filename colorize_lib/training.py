@@ -170,12 +170,10 @@ class DevicePrecision(OutermostCallback, MixedPrecision):
 class CountEpochs(Callback):
     "Counts the epochs a Learner has trained, over all calls of `fit`, and gives each its number: the loader's order follows from it"
     order = -10
-    def __init__(self): self.done, self.counted = 0, False
+    def __init__(self): self.done = 0
     def before_epoch(self): self.counted = False
     def before_train(self): self.dls.train.epoch = self.done + (self.epoch if self.searching else 0) - 1 # the loader counts up when it begins
-    def after_train(self):
-        self.done += not self.searching
-        self.counted = True
+    def after_train(self): self.counted, self.done = True, self.done + (not self.searching)
     def after_cancel_epoch(self): self.done += not self.counted # a skipped epoch (`start_epoch`) counts; once, if it was cut off while validating
     @property
     def searching(self): return hasattr(self.learn, 'lr_finder')
