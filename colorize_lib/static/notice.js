@@ -18,17 +18,20 @@ function render({ model, el }) {
   for (const name of ["text", "kind", "progress"]) model.on(`change:${name}`, show)
   show()
 
-  let card, asked = 0, waiting
+  let card, asked = 0, waiting, asking
   const ask = () => {
-    if (waiting || Date.now() - asked < 2000) return
-    asked = Date.now()
+    if (waiting) return
+    const early = Math.max(0, asked + 2000 - Date.now()) // one question in two seconds will do, but no click is left without one
+    asking = setTimeout(() => {
+      asked = Date.now()
+      try { model.send({ do: "ask" }) } catch { /* a closed connection: the timer tells */ }
+    }, early)
     waiting = setTimeout(() => {
       lost.hidden = false
       lost.style.display = ""
       lost.textContent = "Python does not answer. Either it is busy with another cell, and this goes on by itself; or the kernel was closed or restarted: then run this cell again."
       waiting = undefined
-    }, patience)
-    try { model.send({ do: "ask" }) } catch { /* a closed connection: the timer tells */ }
+    }, early + patience)
   }
   model.on("msg:custom", () => { clearTimeout(waiting); waiting = undefined; lost.style.display = "none" })
   lost.style.display = "none"
@@ -39,8 +42,7 @@ function render({ model, el }) {
     for (const event of ["pointerdown", "keydown", "drop"]) card.addEventListener(event, ask, true)
   })
   return () => {
-    clearTimeout(timer)
-    clearTimeout(waiting)
+    for (const t of [timer, asking, waiting]) clearTimeout(t)
     card?.removeEventListener("focusin", keys)
     for (const event of ["pointerdown", "keydown", "drop"]) card?.removeEventListener(event, ask, true)
   }
