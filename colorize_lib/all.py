@@ -14,8 +14,9 @@ from colorize_lib.lite_unet import *
 from colorize_lib.loss_explorer import LossExplorer
 from colorize_lib.loss_results import loss_results
 from colorize_lib.losses import *
-from colorize_lib.monitor import TrainingMonitor
+from colorize_lib.memory import held_memory
 from colorize_lib.metrics import *
+from colorize_lib.monitor import TrainingMonitor
 from colorize_lib.patchgan import *
 from colorize_lib.pictures import *
 from colorize_lib.pix2pix_unet import *

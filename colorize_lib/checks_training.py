@@ -149,6 +149,25 @@ def _patience(patience):
     run(second.load_state_dict, state)
     need(getattr(second, 'wait', None) == 2, 'it has waited two epochs already; after a resumption it has forgotten that')
 
+# %% ../nbs/15_checks_training.ipynb #f3520f85
+@checks('06_memory.1', 'page faults of a fresh tensor')
+def _faults(answer): number(answer, 8*32*128**2*4//4096, 1, 'how many numbers does it hold, how many bytes has each, and how many of them go on a page?')
+
+@checks('06_memory.2', 'Pool: an allocator')
+def _pool(make):
+    pool = call(make)
+    need(hasattr(pool, 'take') and hasattr(pool, 'give'), 'expected the methods take(*shape) and give(t)')
+    a, b = run(pool.take, 2, 3), run(pool.take, 2, 3)
+    need(tuple(a.shape) == (2, 3) and a.dtype == torch.float32, f'take(2, 3) gave {a.dtype} of shape {tuple(a.shape)}')
+    need(a.data_ptr() != b.data_ptr(), 'two tensors that are both taken share their memory')
+    place = a.data_ptr()
+    run(pool.give, a)
+    c = run(pool.take, 6, 1)
+    need(tuple(c.shape) == (6, 1), f'take(6, 1) gave a tensor of shape {tuple(c.shape)}')
+    need(c.data_ptr() == place, 'six elements were given back, six are taken: their memory should be used again, whatever the shape')
+    need(run(pool.take, 3, 2).data_ptr() not in (place, b.data_ptr()), 'what is in use is given to a second one')
+    need(run(pool.take, 4).numel() == 4, 'take(4) has to have 4 elements')
+
 # %% ../nbs/15_checks_training.ipynb #d2a81121
 @checks('06_distributed.1', 'batches an epoch, with two processes')
 def _batches(answer): number(answer, len(PhotoDL([paint_scene(i, 16) for i in range(50)], 16, bs=4, shuffle=True, world=2)), 0, 'how many photos are in the whole batch? And what happens to a rest?')

@@ -59,17 +59,24 @@ def main(root, n_kills, seed=0):
     start = time.monotonic()
     _, status = os.waitpid(child(f'{root}/calm', scenes), 0)
     assert status == 0, 'the undisturbed run failed'
-    life = time.monotonic() - start
     calm = torch.load(f'{root}/calm/result.pt', weights_only=False)
-    kills = torn = runs = 0
+    kills = torn = inside = runs = 0
     while kills < n_kills or not runs:
         folder = Path(f'{root}/rough{runs}')
+        def written(folder=folder): return {p.name for p in folder.glob('fit*.safetensors')}
+        def writing(folder=folder): return bool(list(folder.glob('.fit*.part')))
         while not (folder/'result.pt').exists():
-            pid, end = child(folder, scenes), time.monotonic() + rng.uniform(.1, .4)*life
-            if kills >= n_kills: end = float('inf')
-            def writing(folder=folder): return bool(list(folder.glob('.fit*.part')))
+            seen, n_writes = written(), rng.randint(0, 7) # a life of so many checkpoints: it is killed while it trains, however slowly it wakes up
+            inside += bool(seen) and 'batch000000' not in max(seen) # goes on in the middle of an epoch
+            pid, n = child(folder, scenes), len(seen)
             wait_for = writing if rng.random() < .5 else lambda: True # half of the kills fall into the writing of a checkpoint
-            while not (done := os.waitpid(pid, os.WNOHANG))[0] and not (time.monotonic() > end and wait_for()): time.sleep(.0003)
+            while not (done := os.waitpid(pid, os.WNOHANG))[0]:
+                seen |= written()
+                if kills < n_kills and len(seen) - n >= n_writes:
+                    time.sleep(rng.uniform(0, .03))
+                    while not wait_for() and not (done := os.waitpid(pid, os.WNOHANG))[0]: pass
+                    break
+                time.sleep(.0003)
             if done[0]:
                 assert done[1] == 0, f'a resumed run failed in {folder}'
                 continue
@@ -80,7 +87,7 @@ def main(root, n_kills, seed=0):
         differ = [k for k in calm if not equal(calm[k], rough[k])]
         assert not differ, f'{folder} differs in {differ}'
         runs += 1
-    print(json.dumps(dict(kills=kills, while_writing=torn, runs=runs, seconds=round(time.monotonic() - start))))
+    print(json.dumps(dict(kills=kills, while_writing=torn, inside_an_epoch=inside, runs=runs, seconds=round(time.monotonic() - start))))
 
 
 if __name__ == '__main__': main(sys.argv[1], int(sys.argv[2]))

@@ -11,7 +11,7 @@ from torch import nn
 
 from colorize_lib.losses import L2
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.training import (DevicePrecision, PatchGANTrainer, Recipe, colorize_learner, fit_recipe,
+from colorize_lib.training import (DevicePrecision, FusedAdam, PatchGANTrainer, Recipe, colorize_learner, fit_recipe,
                                    loss_names, paper, pick_precision)
 from colorize_lib.unet import Unet, resnet_unet
 
@@ -19,7 +19,7 @@ from colorize_lib.unet import Unet, resnet_unet
 def plain_pix2pix(G, D, batches, lr, lambda_l1):
     "The reference: pix2pix's loop as its authors and the tutorial write it"
     bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
-    opt_G, opt_D = [torch.optim.Adam(net.parameters(), lr=lr, betas=(.5, .999)) for net in (G, D)]
+    opt_G, opt_D = [torch.optim.Adam(net.parameters(), lr=lr, betas=(.5, .999), fused=True) for net in (G, D)] # its other form rounds differently: see the next test
     G.train(), D.train()
     rows = []
     for lum, ab in batches:
@@ -55,6 +55,22 @@ class Watch(Callback):
 
 
 from fastai.callback.core import CancelFitException as CancelFit  # noqa: E402
+
+
+def test_fused_adam_is_adam_also_after_loading():
+    "Weights laid out channels last, a state that a file gives back laid out plainly"
+    a, b = [nn.Parameter(torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)) for _ in range(2)]
+    plain, ours = torch.optim.Adam([a], lr=.01, betas=(.5, .999)), FusedAdam([b], lr=.01)
+    for _ in range(4):
+        a.grad = torch.randn_like(a)
+        b.grad = a.grad.clone()
+        plain.step(), ours.step()
+        assert (a - b).abs().max() <= 1e-6
+        state = ours.state_dict()
+        state['state'] = {i: {k: v.contiguous().clone() for k, v in s.items()} for i, s in state['state'].items()}
+        ours = FusedAdam([b], lr=.5)
+        ours.load_state_dict(state)
+    assert (a - torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(0))).abs().max() > .01
 
 
 @pytest.mark.parametrize('make', [lambda: Unet(nf=8, n_down=3), lambda: resnet_unet(size=48, pretrained=False)], ids=['unet', 'resnet_unet'])
