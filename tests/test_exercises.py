@@ -145,6 +145,11 @@ def test_near_misses():
     assert 'change sides' in verdict('01_data.2', lambda names, share: sorted(names)[:round(len(names)*share)]).hint
     assert 'mean over a* and b*' in verdict('07_results.1', lambda p, t: (rgb_to_lab(p) - rgb_to_lab(t))[1:].abs().mean()).hint
     assert 'not the gradient' in verdict('06_distributed.2', lambda grads, ns: sum(grads)/len(grads)).hint
+    class Pool:
+        def give(self, t): pass
+        def take(self, *shape): return torch.empty(shape)
+    assert 'used again' in verdict('06_memory.2', Pool).hint
+    assert verdict('06_memory.1', 4096) and 'bytes' in verdict('06_memory.1', 1024).hint
     assert 'still pools' in verdict('03_unet.3', Unet).hint
     assert 'scales for 6 filters' in verdict('09_weights.2', lambda w: ((w/w.abs().max()*127).to(torch.int8), w.abs().max()/127)).hint
 
