@@ -86,7 +86,7 @@ def bench_data(plan, files, tmp):
         gathered = dls.train.new(after_batch=[])
         found = interleaved(plan.n, ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
         ours, alone = [found[k]/(len(dls.train)*bs) for k in ('ours', 'gathered')]
-        yield row(f'data, {size} px, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: bringing to size and Lab are work of the device')
+        yield row(f'data, {size} px, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
         yield row(f'data, {size} px, later epochs', 'photos/s', 1/seen[best], 1/ours, f'{best}')
         yield row(f'data, {size} px, first epoch', 'photos/s', 1/seen[best], 1/(build/len(files) + ours), 'ours: building the cache, then one pass')
 

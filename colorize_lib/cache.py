@@ -84,7 +84,7 @@ class Photos:
     @classmethod
     def open(cls, file, names, side, left_out=None):
         "Photos whose pixels lie in a file: the system reads what is asked for, when it is asked for"
-        array = np.memmap(file, np.uint8, 'r') if len(names) else np.empty(0, np.uint8) # an empty file cannot be mapped
+        array = np.memmap(file, np.uint8, 'c') if len(names) else np.empty(0, np.uint8) # what is written there stays in this process; an empty file cannot be mapped
         return cls(_squares(array, side), names, left_out)
 
     def __len__(self): return len(self.names)

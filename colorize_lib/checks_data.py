@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from .cache import Photos
-from .data import gather
+from .data import CropTo, draw_crops
 from .lab import lab_to_rgb, normalize_lab, rgb_to_lab
 from .patchgan import patch_grid, receptive_field
 from .pictures import PhotoError, is_gray, open_photo
@@ -120,13 +120,18 @@ def _cache_size(answer):
     number(answer, 3*(2000*256**2 + 8000*int(256*1.125)**2), 0, 'bytes of one photo times photos; and training photos are kept larger than validation photos, by zoom')
 
 # %% ../nbs/15_checks_data.ipynb #618b5a07
-@checks('01_data.1', 'gather_middle(photos, idxs, size), without a loop')
-def _gather_middle(gather_middle):
-    photos = Photos(np.random.default_rng(1).integers(0, 256, (9, 23, 23, 3), np.uint8), [str(i) for i in range(9)])
-    for idxs, size in (([3, 1, 8, 1], 23), ([0, 7], 16), ([5], 9)):
-        out, truth = call(gather_middle, photos, idxs, size), gather(photos, idxs, size)
+@checks('01_data.1', 'cut(rgb, crops), without a loop')
+def _cut(cut):
+    rng = np.random.default_rng(1)
+    rgb = torch.from_numpy(rng.integers(0, 256, (9, 3, 23, 23), np.uint8))
+    for size in (23, 16, 9):
+        crops = draw_crops(9, 23, size, rng)
+        out, truth = call(cut, rgb, crops.copy()), CropTo(crops[0, 2])((rgb, crops))[0]
         need(isinstance(out, torch.Tensor) and out.dtype == torch.uint8, 'expected a tensor of uint8')
-        same(out, truth, 0, 'not the crops that gather cuts: which photos, which middle?')
+        need(out.shape == truth.shape, f'the shape is {tuple(out.shape)}: expected {tuple(truth.shape)}, all of the side that crops names')
+        plain = CropTo(crops[0, 2])((rgb, crops*[1, 1, 1, 0]))[0]
+        need(crops[:, 3].sum() in (0, 9) or not torch.equal(out, plain), 'nothing is flipped: the fourth column says which photos are')
+        same(out, truth, 0, 'not the crops that CropTo cuts: which rows and columns of which photo, and which columns come first in a flipped one?')
 
 @checks('01_data.2', 'stable_split(names, share): a folder may grow')
 def _stable_split(stable_split):

@@ -110,13 +110,13 @@ def colorize_dls(
     "Training and validation batches of `(input, target)` for a task"
     from fastai.data.core import DataLoaders # here, because whoever only converts colours need not wait for fastai
     from fastai.torch_core import default_device
-    from colorize_lib.data import PhotoDL, ToSize, load_split
+    from colorize_lib.data import PhotoDL, CropTo, load_split
     for nm, v, least in (('size', size, 16), ('bs', bs, 1)):
         if isinstance(v, bool) or not isinstance(v, int) or v < least: raise ValueError(f'{nm}={v!r}: needs to be a whole number, at least {least}')
     if not 1 <= zoom <= 8: raise ValueError(f'zoom={zoom!r}: needs to be between 1 (no room for crops) and 8')
     task = get_task(task)
     train, valid = load_split(files, size, n_train, n_valid, seed, zoom, cache)
-    kwargs = dict(size=size, bs=bs, seed=seed, device=device or default_device(), after_batch=[ToSize(size), task])
+    kwargs = dict(size=size, bs=bs, seed=seed, device=device or default_device(), after_batch=[CropTo(size), task])
     dls = DataLoaders(PhotoDL(train, shuffle=True, **kwargs), PhotoDL(valid, **kwargs))
     dls.task, dls.left_out = task, train.left_out
     return dls

@@ -7,11 +7,11 @@ Docs: https://OWNER.github.io/colorize_lib/memory.html.md"""
 # %% auto #0
 __all__ = ['held_memory']
 
-# %% ../nbs/06_memory.ipynb #c65e45db
+# %% ../nbs/06_memory.ipynb #5f0d1074
 import ctypes
 from contextlib import contextmanager
 
-# %% ../nbs/06_memory.ipynb #007b2050
+# %% ../nbs/06_memory.ipynb #bae4fae4
 _trim_threshold, _mmap_max = -1, -4 # names in malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
 
 @contextmanager

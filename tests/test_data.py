@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize_lib.data import PhotoDL, Photos, describe_left_out, gather, load_split, split_sizes
+from colorize_lib.data import CropTo, PhotoDL, Photos, describe_left_out, draw_crops, gather, load_split, split_sizes
 from colorize_lib.pictures import PhotoError, photo_files
 from colorize_lib.samples import paint_scene
 
@@ -53,7 +53,8 @@ def test_split_is_disjoint_repeatable_and_seeded(nasty, capsys):
 def test_same_picture_never_on_both_sides(scenes):
     for seed in range(5):
         train, valid = load_split(list(scenes[:10])*3, 32, seed=seed)
-        key = lambda p: {gather(p, [i], 32).numpy().tobytes() for i in range(len(p))}
+        middle = lambda p, i: CropTo(32)((gather(p, [i]), draw_crops(1, p.array.shape[1], 32)))[0].numpy()
+        key = lambda p: {middle(p, i).tobytes() for i in range(len(p))}
         assert len(train) + len(valid) == 10 and not key(train) & key(valid)
 
 
@@ -79,7 +80,7 @@ def test_paper_split(): assert split_sizes(21_837, n_train=8000) == (8000, 2000)
 
 def test_batches_depend_on_seed_epoch_and_batch_alone(scenes):
     photos = Photos.load(scenes, 36)
-    a, b = PhotoDL(photos, 32, bs=8, shuffle=True), PhotoDL(photos, 32, bs=8, shuffle=True)
+    a, b = PhotoDL(photos, 32, bs=8, shuffle=True, after_batch=[CropTo(32)]), PhotoDL(photos, 32, bs=8, shuffle=True, after_batch=[CropTo(32)])
     first, second = [x for x, _ in a], [x for x, _ in a]
     assert len(first) == 5 and not torch.equal(first[0], second[0])
     next(iter(b)) # an interrupted epoch
@@ -112,19 +113,42 @@ def test_a_folder_will_do_for_a_list(photo_folder):
     assert {len(p) for p in load_split(photo_folder, 32)} == {5, 1} == {len(p) for p in load_split(str(photo_folder), 32)}
 
 
+def cropped(photos, idxs, size, rng=None):
+    return CropTo(size)((gather(photos, idxs), draw_crops(len(idxs), photos.array.shape[1], size, rng)))[0]
+
+
 def test_training_crops_move_and_flip_validation_does_not(scenes):
     photos = Photos.load(scenes[:2], 40)
-    still = gather(photos, [0, 1], 32)
+    still = cropped(photos, [0, 1], 32)
     assert torch.equal(still, torch.from_numpy(photos.array[:, 4:36, 4:36].copy()).permute(0, 3, 1, 2))
-    seen = {gather(photos, [0], 32, np.random.default_rng(i)).numpy().tobytes() for i in range(60)}
+    seen = {cropped(photos, [0], 32, np.random.default_rng(i)).numpy().tobytes() for i in range(60)}
     assert len(seen) > 30
     flipped = torch.from_numpy(photos.array[0, :, ::-1].copy()).permute(2, 0, 1)
-    assert any(torch.equal(gather(photos, [0], 40, np.random.default_rng(i))[0], flipped) for i in range(20))
+    assert any(torch.equal(cropped(photos, [0], 40, np.random.default_rng(i))[0], flipped) for i in range(20))
 
 
-def test_batches_are_channels_last_in_memory(scenes):
-    x = gather(Photos.load(scenes[:4], 16), range(4), 16)
+def test_crops_are_what_they_say(scenes):
+    "Against numpy, photo by photo; one side for the whole batch, so that it is one block"
+    photos = Photos.load(scenes[:8], 40)
+    sides = set()
+    for seed in range(20):
+        crops = draw_crops(8, 40, 32, np.random.default_rng(seed))
+        (side,), rgb = set(crops[:, 2]), gather(photos, range(8))
+        sides.add(side)
+        expected = [photos.array[i, y:y+side, x:x+side][:, ::-1 if flip else 1] for i, (y, x, _, flip) in enumerate(crops)]
+        out, rest = CropTo(side)((rgb, crops, 'rest'))
+        assert np.array_equal(out.permute(0, 2, 3, 1).numpy(), np.stack(expected)) and rest == 'rest'
+        assert CropTo(32)((rgb, crops))[0].shape == (8, 3, 32, 32)
+    assert len(sides) > 4 and sides <= set(range(32, 41))
+
+
+def test_batches_are_channels_last_in_memory_and_copies(scenes):
+    photos = Photos.load(scenes[:4], 16)
+    x = gather(photos, range(4))
     assert x.is_contiguous(memory_format=torch.channels_last)
+    before = photos.array.copy()
+    x.zero_()
+    assert np.array_equal(photos.array, before)
 
 
 def test_prediction_loader_takes_gray_photos_and_refuses_broken_ones(scenes, nasty):
