@@ -1,6 +1,8 @@
 "The networks that are measured, and one step of each side"
+import multiprocessing
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import torch
 from fastai.callback.core import Callback, CancelFitException
@@ -26,12 +28,30 @@ def make(net, size):
     return generators[net](size).to(device).train(), PatchGAN(nf=4 if net == 'tiny Unet' else 64).to(device).train()
 
 
-def make_step(net, size, like=None):
-    "The reference's step on networks of its own, a function of a batch; `like`: take these networks' weights"
+def make_step(net, size):
+    "The reference's step on networks of its own, a function of a batch"
     G, D = make(net, size)
-    for mine, theirs in zip((G, D), like or ()): mine.load_state_dict(theirs.state_dict())
     opt_G, opt_D = adam(G), adam(D)
     return lambda lum, ab: plain_step(G, D, opt_G, opt_D, lum.contiguous(), ab.contiguous())
+
+
+def process():
+    "Another process, for the reference: it shall not gain by what ours sets in this one (memory that is held), nor wait for it"
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn'))
+
+
+def apart(f, *args):
+    "`f(*args)`, in a process of its own"
+    with process() as other: return other.submit(f, *args).result()
+
+
+_step = {} # of the process that is the reference's
+def begin_reference(net, size): _step[net, size] = make_step(net, size)
+
+def timed_reference(net, size, *batch):
+    "`(seconds, losses)` of a step on a batch of numpy arrays"
+    losses, batch = [], [torch.from_numpy(o).to(device) for o in batch]
+    return seconds(lambda: losses.extend(_step[net, size](*batch))), losses
 
 
 def make_learner(net, dls, precision='auto'):
@@ -47,27 +67,27 @@ def scene_dls(size, bs, n):
 
 
 class Duel(Callback):
-    "Times each step of a real fit, and after it the other's step on the same batch"
+    "Times each step of a real fit, and after it the reference's step on the same batch"
     order = 100
-    def __init__(self, n, other=None): self.n, self.other, self.times, self.losses = n, other, [], []
+    def __init__(self, n, reference=None): self.n, self.reference, self.times, self.losses = n, reference, [], []
     def before_batch(self):
         sync()
-        self.batch = [o.clone() for o in (*self.xb, *self.yb)]
-        self.ours = self.begin = None
+        self.batch = [o.cpu().numpy() for o in (*self.xb, *self.yb)]
         self.start = time.perf_counter()
     def after_batch(self):
         sync()
         ours = time.perf_counter() - self.start
-        losses = [[self.learn.patch_gan_trainer.losses[nm].item() for nm in loss_names]]
-        other = seconds(lambda: losses.append(self.other(*self.batch))) if self.other else 0.
-        self.times.append((ours, other))
-        self.losses.append(losses)
+        theirs, losses = self.reference(*self.batch) if self.reference else (0., [])
+        self.times.append((ours, theirs))
+        self.losses.append(([self.learn.patch_gan_trainer.losses[nm].item() for nm in loss_names], losses))
         if len(self.times) == self.n: raise CancelFitException
 
 
 def duel(net, size, bs, n=5, precision='auto', reference=True):
-    "Median seconds of a step `(ours, reference)`, interleaved in one fit; the first step of each is for warming up"
+    "Median seconds of a step `(ours, reference)`, in turn, from the same weights; the first step of each is for warming up"
     learn, gan = make_learner(net, scene_dls(size, bs, n + 1), precision)
-    watch = Duel(n + 1, make_step(net, size, (learn.model, gan.discriminator)) if reference else None)
-    with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4, cbs=[gan, watch])
+    with process() as other:
+        if reference: other.submit(begin_reference, net, size).result()
+        watch = Duel(n + 1, (lambda *batch: other.submit(timed_reference, net, size, *batch).result()) if reference else None)
+        with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4, cbs=[gan, watch])
     return *(statistics.median(t) for t in zip(*watch.times[1:])), watch

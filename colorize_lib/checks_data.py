@@ -16,7 +16,6 @@ import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import nn
 
-from .cache import Photos
 from .data import CropTo, draw_crops
 from .lab import lab_to_rgb, normalize_lab, rgb_to_lab
 from .patchgan import patch_grid, receptive_field

@@ -50,11 +50,14 @@ def test_split_is_disjoint_repeatable_and_seeded(nasty, capsys):
     assert 'gray already: gray.png' in capsys.readouterr().out
 
 
+def cropped(photos, idxs, size, rng=None):
+    return CropTo(size)((gather(photos, idxs), draw_crops(len(idxs), photos.array.shape[1], size, rng)))[0]
+
+
 def test_same_picture_never_on_both_sides(scenes):
     for seed in range(5):
         train, valid = load_split(list(scenes[:10])*3, 32, seed=seed)
-        middle = lambda p, i: CropTo(32)((gather(p, [i]), draw_crops(1, p.array.shape[1], 32)))[0].numpy()
-        key = lambda p: {middle(p, i).tobytes() for i in range(len(p))}
+        key = lambda p: {cropped(p, [i], 32).numpy().tobytes() for i in range(len(p))}
         assert len(train) + len(valid) == 10 and not key(train) & key(valid)
 
 
@@ -111,10 +114,6 @@ def test_opening_does_not_change_the_callers_image(photo_folder):
 
 def test_a_folder_will_do_for_a_list(photo_folder):
     assert {len(p) for p in load_split(photo_folder, 32)} == {5, 1} == {len(p) for p in load_split(str(photo_folder), 32)}
-
-
-def cropped(photos, idxs, size, rng=None):
-    return CropTo(size)((gather(photos, idxs), draw_crops(len(idxs), photos.array.shape[1], size, rng)))[0]
 
 
 def test_training_crops_move_and_flip_validation_does_not(scenes):
