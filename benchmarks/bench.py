@@ -32,6 +32,7 @@ precisions = list(dict.fromkeys((pick_precision(device), 'fp32')))
 class Plan:
     "What is measured, and how large"
     cases = [(64, 16), (128, 8), (256, 4)] if device.type == 'cpu' else [(64, 128), (128, 64), (256, 32)] # pixels, batch
+    data = [(64, 32), (128, 32), (256, 32), (256, 4)] # the paper's batch, and a small one
     nets, n, photos = ['resnet_unet', 'Unet'], 5, 192 if device.type == 'cpu' else None
     grow_size, grow_bs = (4, [64, 96, 128, 192]), (64, [2, 4, 8, 16, 32])
     epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
@@ -42,7 +43,7 @@ class Plan:
 
 class Quick(Plan):
     "Seconds: to see that everything runs; its numbers mean nothing"
-    cases, nets, n, photos, epoch, flops = [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
+    cases, data, nets, n, photos, epoch, flops = [(32, 4)], [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
     grow_size, grow_bs, matmul, compiling = (2, [32]), (32, [2]), 256, []
     painted, workers, quality = 160, [0], (32, 4, 1)
 
@@ -81,9 +82,9 @@ def training_memory():
 
 def bench_data(plan, files, tmp):
     "Batches of (lum, ab) on the device, without any training"
-    for size, bs in plan.cases:
-        say(f'data: {size} px')
-        cache, made = tmp/f'data{size}', []
+    for size, bs in plan.data:
+        say(f'data: {size} px, batch {bs}')
+        cache, made = tmp/f'data{size}-{bs}', []
         build = seconds(lambda: made.append(our_dls(files, size, bs, cache))) # noqa: B023
         dls = made[0]
         seen = {f'reference, {w} workers': apart(plain_pass, files, size, bs, w, device) for w in plan.workers}
@@ -91,9 +92,9 @@ def bench_data(plan, files, tmp):
         gathered = dls.train.new(after_batch=[])
         with training_memory(): found = interleaved(plan.n, ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
         ours, alone = [found[k]/(len(dls.train)*bs) for k in ('ours', 'gathered')]
-        yield row(f'data, {size} px, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
-        yield row(f'data, {size} px, later epochs', 'photos/s', 1/seen[best], 1/ours, f'{best}')
-        yield row(f'data, {size} px, first epoch', 'photos/s', 1/seen[best], 1/(build/len(files) + ours), 'ours: building the cache, then one pass')
+        yield row(f'data, {size} px, batch {bs}, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
+        yield row(f'data, {size} px, batch {bs}, later epochs', 'photos/s', 1/seen[best], 1/ours, f'{best}')
+        yield row(f'data, {size} px, batch {bs}, first epoch', 'photos/s', 1/seen[best], 1/(build/len(files) + ours), 'ours: building the cache, then one pass')
 
 
 class EpochClock(Callback):

@@ -10,7 +10,7 @@ def test_quick_run_has_a_row_for_each_part(tmp_path, capsys):
     text = (tmp_path/'RESULTS.md').read_text(encoding='utf-8')
     assert text in capsys.readouterr().out
     rows = [line.split('|') for line in text.splitlines() if line.startswith('|')][2:]
-    for name in ('step, tiny Unet, 32 px, batch 4', 'data, 32 px, later', 'data, 32 px, first', 'epoch, 32 px, batch 4, the same networks, first',
+    for name in ('step, tiny Unet, 32 px, batch 4', 'data, 32 px, batch 4, later', 'data, 32 px, batch 4, first', 'epoch, 32 px, batch 4, the same networks, first',
                  "epoch, 32 px, batch 4, the library's default, later", 'memory, tiny Unet', 'quality, 32 px, PSNR', 'growth with size', 'growth with batch', 'share of peak', 'matmul'):
         assert [r for r in rows if r[1].strip().startswith(name)], name
     for r in rows:
