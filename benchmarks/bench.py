@@ -260,7 +260,7 @@ def main(argv=None):
     parser.add_argument('photos', nargs='?', help='folder of photos; without it, painted ones')
     parser.add_argument('--quick', action='store_true', help='seconds, with tiny networks: only to see that it runs')
     parser.add_argument('--only', default=','.join(parts), help='parts to measure')
-    parser.add_argument('--n-photos', type=int, help='at most so many photos for data and epoch')
+    parser.add_argument('--n-photos', type=int, help='at most so many photos; default: all of the folder, some hundred painted ones')
     parser.add_argument('-o', '--out', default=str(ROOT/'benchmarks'/'RESULTS.md'), help='the file to write')
     args = parser.parse_args(argv)
     if unknown := [o for o in args.only.split(',') if o not in parts]: parser.error(f"--only {','.join(unknown)}: choose from {', '.join(parts)}")
@@ -268,7 +268,7 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         (tmp/'photos').mkdir()
-        n = args.n_photos or plan.photos
+        n = args.n_photos or (plan.photos if plan is Quick or not args.photos else None)
         if not args.photos: painted_folder(tmp/'photos', n or 1000, plan.painted)
         try: files = photo_files(args.photos or tmp/'photos')[:n]
         except (OSError, ValueError) as e: sys.exit(f'bench: {e}')

@@ -14,15 +14,17 @@ from contextlib import contextmanager
 # %% ../nbs/06_memory.ipynb #bae4fae4
 _trim_threshold, _mmap_max = -1, -4 # names in malloc.h: M_TRIM_THRESHOLD, M_MMAP_MAX
 
+def _glibc():
+    try:
+        libc = ctypes.CDLL(None)
+        return libc if libc.mallopt and libc.malloc_trim and libc.gnu_get_libc_version else None
+    except (AttributeError, OSError, TypeError): return None # macOS, Windows, musl
+
 @contextmanager
 def held_memory():
     "Inside of it, memory that is freed stays with this process, ready to be used again; afterwards it goes back to the system. Without glibc, nothing happens"
-    try: libc, _ = (c := ctypes.CDLL(None)), (c.mallopt, c.malloc_trim, c.gnu_get_libc_version)
-    except (AttributeError, OSError, TypeError): yield; return # macOS, Windows, musl
-    libc.mallopt(_mmap_max, 0)
-    libc.mallopt(_trim_threshold, -1)
+    libc = _glibc()
+    if libc: libc.mallopt(_mmap_max, 0), libc.mallopt(_trim_threshold, -1)
     try: yield
     finally:
-        libc.mallopt(_mmap_max, 65536)
-        libc.mallopt(_trim_threshold, 64*2**20)
-        libc.malloc_trim(0)
+        if libc: libc.mallopt(_mmap_max, 65536), libc.mallopt(_trim_threshold, 64*2**20), libc.malloc_trim(0)
