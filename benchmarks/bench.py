@@ -157,10 +157,12 @@ def bench_quality(plan, files, tmp):
     say(f'quality: ours ({ours_net})')
     learn, gan = make_learner(ours_net, dls)
     with learn.no_bar(), learn.no_logging(): took['ours'] = seconds(lambda: fit_recipe(learn, Recipe(size, bs, epochs//2, 1e-3, epochs - epochs//2), gan.discriminator))
-    found = {'reference': evaluate(colorize_learner(dls, G, precision='fp32'), names=['psnr', 'colorfulness']), 'ours': evaluate(learn, names=['psnr', 'colorfulness'])}
+    names = ['psnr', 'l1_ab', 'auc_rebalanced', 'colorfulness']
+    found = {'reference': evaluate(colorize_learner(dls, G, precision='fp32'), names=names), 'ours': evaluate(learn, names=names)}
     found = {k: df[df.colorfulness_true >= near_gray].mean(numeric_only=True) for k, df in found.items()}
-    note = f'{plan.nets[0]} and {ours_net}, {epochs} epochs of {len(to_train)} photos; gray {found["ours"].psnr_gray:.2f} dB'
-    yield row(f'quality, {size} px, PSNR of validation photos', 'dB', found['reference'].psnr, found['ours'].psnr, note) | dict(ratio=None)
+    note = f'{plan.nets[0]} and {ours_net}, {epochs} epochs of {len(to_train)} photos; gray'
+    for name, what, unit in (('psnr', 'PSNR', 'dB'), ('l1_ab', 'mean error in a* and b*', 'CIE units'), ('auc_rebalanced', 'rebalanced AuC', '')):
+        yield row(f'quality, {size} px, {what} of validation photos', unit, *(o[name] for o in found.values()), f'{note} {found["ours"][f"{name}_gray"]:.4g}') | dict(ratio=None)
     yield row(f"quality, {size} px, colourfulness, of the truth's", '%', *(100*o.colorfulness/o.colorfulness_true for o in found.values())) | dict(ratio=None)
     yield row(f'quality, {size} px, time for that', 's', took['reference'], took['ours'], less_is_better=True)
 

@@ -51,7 +51,8 @@ class FusedAdam(torch.optim.Adam):
     def load_state_dict(self, state_dict):
         super().load_state_dict(state_dict)
         for p, state in self.state.items():
-            for k in ('exp_avg', 'exp_avg_sq'): state[k] = torch.empty_like(p).copy_(state[k])
+            for k, v in state.items():
+                if v.shape == p.shape: state[k] = torch.empty_like(p).copy_(v)
 
 # %% ../nbs/06_training.ipynb #44bd2806
 loss_names = 'loss_D_fake', 'loss_D_real', 'loss_D', 'loss_G_GAN', 'loss_G_L1', 'loss_G' # the paper's Table 1
