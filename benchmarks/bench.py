@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
-from contextlib import nullcontext, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
@@ -75,11 +75,6 @@ def consume(dl):
     for _ in dl: pass
 
 
-def training_memory():
-    "What a fit of ours runs in"
-    return held_memory() if device.type == 'cpu' else nullcontext()
-
-
 def bench_data(plan, files, tmp):
     "Batches of (lum, ab) on the device, without any training"
     for size, bs in plan.data:
@@ -90,7 +85,7 @@ def bench_data(plan, files, tmp):
         seen = {f'reference, {w} workers': apart(plain_pass, files, size, bs, w, device) for w in plan.workers}
         best = min(seen, key=seen.get)
         gathered = dls.train.new(after_batch=[])
-        with training_memory(): found = interleaved(plan.n, ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
+        with held_memory(): found = interleaved(plan.n, ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
         ours, alone = [found[k]/(len(dls.train)*bs) for k in ('ours', 'gathered')]
         yield row(f'data, {size} px, batch {bs}, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
         yield row(f'data, {size} px, batch {bs}, later epochs', 'photos/s', 1/seen[best], 1/ours, f'{best}')
@@ -109,27 +104,26 @@ class EpochClock(Callback):
     def before_validate(self): raise CancelEpochException()
 
 
-def reference_epochs(net, size, bs, files, workers, epochs=1):
-    "Train the reference from files; `(photos, seconds of the last epoch, seconds of all, weights)`"
+def reference_speed(net, size, bs, files, workers):
+    "Photos a second in an epoch of the reference, from files"
+    n, secs = plain_epoch(*make(net, size), plain_loader(files, size, bs, workers), device)
+    return n/secs
+
+
+def reference_trained(net, size, bs, files, epochs):
+    "`(seconds, weights)` of a generator that the reference has trained"
     G, D = make(net, size)
-    opts, loader, took = (adam(G), adam(D)), plain_loader(files, size, bs, workers), []
-    for _ in range(epochs):
-        n, secs = plain_epoch(G, D, loader, device, opts)
-        took.append(secs)
-    return n, secs, sum(took), {k: v.cpu().numpy() for k, v in G.state_dict().items()}
+    opts, loader = (adam(G), adam(D)), plain_loader(files, size, bs)
+    took = sum(plain_epoch(G, D, loader, device, opts)[1] for _ in range(epochs))
+    return took, {k: v.cpu().numpy() for k, v in G.state_dict().items()}
 
 
 def bench_epoch(plan, files, tmp):
     "A whole epoch on a folder of photos, from files to trained networks"
     (size, bs), net = plan.epoch, plan.nets[0]
-    few = files[:16*bs]
-    def speed(w):
-        n, secs, *_ = apart(reference_epochs, net, size, bs, few, w)
-        return n/secs
-    w = max(plan.workers, key=speed) # the better one, by a trial of 16 batches
+    w = max(plan.workers, key=lambda w: apart(reference_speed, net, size, bs, files[:16*bs], w)) # the better one, by a trial of 16 batches
     say(f'epoch: reference, {len(files)} photos, {size} px, {w} workers')
-    n, secs, *_ = apart(reference_epochs, net, size, bs, files, w)
-    reference = n/secs
+    reference = apart(reference_speed, net, size, bs, files, w)
     for ours_net, what in ((net, 'the same networks'), (plan.nets[-1] if plan is Quick else default, "the library's default")):
         say(f'epoch: {what} ({ours_net})')
         start = time.perf_counter()
@@ -149,14 +143,13 @@ def bench_quality(plan, files, tmp):
     path = {photo_name(f): f for f in files}
     to_train = [path[name] for name in dls.train.dataset.names]
     say(f'quality: reference, {len(to_train)} photos, {epochs} epochs')
-    took = {}
-    _, _, took['reference'], weights = apart(reference_epochs, plan.nets[0], size, bs, to_train, 0, epochs)
+    took_reference, weights = apart(reference_trained, plan.nets[0], size, bs, to_train, epochs)
     G = make(plan.nets[0], size)[0]
     G.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
     ours_net = plan.nets[-1] if plan is Quick else default
     say(f'quality: ours ({ours_net})')
     learn, gan = make_learner(ours_net, dls)
-    with learn.no_bar(), learn.no_logging(): took['ours'] = seconds(lambda: fit_recipe(learn, Recipe(size, bs, epochs//2, 1e-3, epochs - epochs//2), gan.discriminator))
+    with learn.no_bar(), learn.no_logging(): took = seconds(lambda: fit_recipe(learn, Recipe(size, bs, epochs//2, 1e-3, epochs - epochs//2), gan.discriminator))
     names = ['psnr', 'l1_ab', 'auc_rebalanced', 'colorfulness']
     found = {'reference': evaluate(colorize_learner(dls, G, precision='fp32'), names=names), 'ours': evaluate(learn, names=names)}
     found = {k: df[df.colorfulness_true >= near_gray].mean(numeric_only=True) for k, df in found.items()}
@@ -164,7 +157,7 @@ def bench_quality(plan, files, tmp):
     for name, what, unit in (('psnr', 'PSNR', 'dB'), ('l1_ab', 'mean error in a* and b*', 'CIE units'), ('auc_rebalanced', 'rebalanced AuC', '')):
         yield row(f'quality, {size} px, {what} of validation photos', unit, *(o[name] for o in found.values()), f'{note} {found["ours"][f"{name}_gray"]:.4g}') | dict(ratio=None)
     yield row(f"quality, {size} px, colourfulness, of the truth's", '%', *(100*o.colorfulness/o.colorfulness_true for o in found.values())) | dict(ratio=None)
-    yield row(f'quality, {size} px, time for that', 's', took['reference'], took['ours'], less_is_better=True)
+    yield row(f'quality, {size} px, time for that', 's', took_reference, took, less_is_better=True)
 
 
 def memory_row(what, net, size, bs):
@@ -221,7 +214,7 @@ def bench_compile(plan, files, tmp):
             y.float().abs().mean().backward()
         off, on = [make(net, size)[0].to(memory_format=torch.channels_last) for _ in range(2)]
         took = seconds(lambda: run(compiled(on))) # noqa: B023
-        with training_memory(): found = interleaved(plan.n, off=lambda: run(off), on=lambda: run(on)) # noqa: B023
+        with held_memory(): found = interleaved(plan.n, off=lambda: run(off), on=lambda: run(on)) # noqa: B023
         failed = getattr(on, '_compiled_call_impl', None) is None
         yield row(f'torch.compile off and on, {net}, {size} px, batch {bs}', 'images/s', bs/found['off'], None if failed else bs/found['on'],
                   'failed, went on without' if failed else f'compiled in {took:.0f} s')

@@ -36,7 +36,7 @@ def make_step(net, size):
 
 
 def process():
-    "Another process, for the reference: it shall not gain by what ours sets in this one (memory that is held), nor wait for it"
+    "Another process, for the reference: what ours sets in this one (memory that is held) shall not help it"
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn'))
 
 

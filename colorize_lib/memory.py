@@ -1,4 +1,4 @@
-"""Two fifths of a training step on a CPU may be spent on clearing memory that was there a moment before
+"""A training step on a CPU spends part of its time, up to two fifths, on getting back memory that it had a moment before
 
 Docs: https://OWNER.github.io/colorize_lib/memory.html.md"""
 

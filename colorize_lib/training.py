@@ -11,7 +11,6 @@ __all__ = ['loss_names', 'paper', 'OutermostCallback', 'FusedAdam', 'PatchGANTra
 
 # %% ../nbs/06_training.ipynb #ac7f2c15
 from copy import deepcopy
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -239,7 +238,7 @@ class ColorizeLearner(Learner):
     in_fit = False # events of a fit also come from `predict` and `validate`
 
     def _do_fit(self):
-        with held_memory() if self.dls.device.type == 'cpu' else nullcontext():
+        with held_memory():
             for epoch in range(self.first_epoch, self.n_epoch):
                 self.epoch = epoch
                 self._with_events(self._do_epoch, 'epoch', CancelEpochException)

@@ -74,7 +74,7 @@ def main(root, n_kills, seed=0):
                 seen |= written()
                 if kills < n_kills and len(seen) - n >= n_writes:
                     time.sleep(rng.uniform(0, .03))
-                    while not wait_for() and not (done := os.waitpid(pid, os.WNOHANG))[0]: pass
+                    while not wait_for() and not (done := os.waitpid(pid, os.WNOHANG))[0]: time.sleep(.0003)
                     break
                 time.sleep(.0003)
             if done[0]:

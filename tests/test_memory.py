@@ -1,66 +1,85 @@
-"While a CPU trains, freed memory stays; afterwards it goes back. Pages are counted, nothing is timed."
+"While a Learner trains, freed memory stays; afterwards it goes back. Pages are counted, nothing is timed; each in a fresh process, whose heap nobody has used."
 import ctypes
-import resource
+import json
+import statistics
+import subprocess
 import sys
 
 import pytest
-import torch
 
 from colorize_lib import memory
 from colorize_lib.memory import held_memory
-from colorize_lib.training import colorize_learner
+from conftest import ROOT
 
-glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), 'mallopt') if sys.platform == 'linux' else True, reason='needs glibc')
+glibc = pytest.mark.skipif(sys.platform != 'linux' or not hasattr(ctypes.CDLL(None), 'gnu_get_libc_version'), reason='needs glibc')
+MB = 2**20
+START = """
+import json, resource, torch
+from colorize_lib.memory import held_memory
 n_bytes = 100*2**20 # more than glibc's largest limit, so that it is a block of its own
-pages = n_bytes//resource.getpagesize()
-
-
-def faults(f):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    f()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-
 def fresh(): torch.ones(n_bytes, dtype=torch.uint8)
-
-
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    fresh()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)*resource.getpagesize()/n_bytes # 1: every page of the block
 def resident():
     with open('/proc/self/statm') as f: return int(f.read().split()[1])*resource.getpagesize()
+before = resident()
+"""
+
+
+def fresh_process(code):
+    "What `code` prints, as JSON"
+    done = subprocess.run([sys.executable, '-c', START + code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @glibc
 def test_freed_memory_is_used_again_and_given_back():
-    assert min(faults(fresh) for _ in range(3)) >= .9*pages
-    before = resident()
-    with held_memory():
-        assert min(faults(fresh) for _ in range(40)) < 20
-        assert resident() > before + .9*n_bytes
-    assert resident() < before + .5*n_bytes
+    was, held, grown, left = fresh_process("""
+was = [faults() for _ in range(20)]
+with held_memory():
+    held = [faults() for _ in range(40)]
+    grown = resident() - before
+print(json.dumps([was, held, grown, resident() - before]))""")
+    assert min(was) > .9
+    assert statistics.median(held) < .01 and held[0] > .9
+    assert grown > 90*MB and left < 50*MB
 
 
 @glibc
 def test_also_given_back_after_an_interruption():
-    before = resident()
-    with pytest.raises(KeyboardInterrupt), held_memory():
-        for _ in range(3): fresh()
-        assert resident() > before + .9*n_bytes
+    grown, left = fresh_process("""
+try:
+    with held_memory():
+        fresh()
+        grown = resident() - before
         raise KeyboardInterrupt
-    assert resident() < before + .5*n_bytes
+except KeyboardInterrupt: pass
+print(json.dumps([grown, resident() - before]))""")
+    assert grown > 90*MB and left < 50*MB
 
 
 @glibc
-def test_a_learner_trains_in_held_memory(dls):
-    "A network that asks for a large block in each step: few of them cost faults"
-    counted, before = [], resident()
-    class Wide(torch.nn.Module):
-        def __init__(self): super().__init__(); self.conv = torch.nn.Conv2d(1, 2, 1)
-        def forward(self, x):
-            counted.append(faults(fresh))
-            return self.conv(x)
-    learn = colorize_learner(dls, Wide())
-    with learn.no_bar(), learn.no_logging(): learn.fit(10, 1e-4)
-    assert len(counted) >= 40 and min(counted) < 20
-    assert resident() < before + .5*n_bytes
+def test_a_learner_trains_in_held_memory():
+    "A network that asks for a large block in each step"
+    counted, after = fresh_process("""
+from colorize_lib.lab import colorize_dls
+from colorize_lib.samples import paint_scene
+from colorize_lib.training import colorize_learner
+counted = []
+class Wide(torch.nn.Module):
+    def __init__(self): super().__init__(); self.conv = torch.nn.Conv2d(1, 2, 1)
+    def forward(self, x):
+        counted.append(faults())
+        return self.conv(x)
+learn = colorize_learner(colorize_dls([paint_scene(i, 64) for i in range(40)], size=48, bs=8, device=torch.device('cpu')), Wide())
+before = resident()
+with learn.no_bar(), learn.no_logging(): learn.fit(10, 1e-4)
+print(json.dumps([counted, resident() - before]))""")
+    assert len(counted) >= 40 and statistics.median(counted) < .01
+    assert after < 50*MB
 
 
 def test_without_glibc_nothing_happens(monkeypatch):
