@@ -8,6 +8,7 @@ from colorize_lib.compile import *
 from colorize_lib.colorizer import *
 from colorize_lib.data import *
 from colorize_lib.drawings import *
+from colorize_lib.game import *
 from colorize_lib.lab import *
 from colorize_lib.lab_explorer import LabExplorer
 from colorize_lib.lite_unet import *

@@ -25,7 +25,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors, save as save_tensors
 
 from .weights import atomic_path
-from .training import DevicePrecision, PatchGANTrainer
+from .game import PatchGANTrainer
+from .training import DevicePrecision
 
 # %% ../nbs/06_checkpoints.ipynb #13798d9e
 def pack(

@@ -9,6 +9,7 @@ __all__ = []
 
 # %% ../nbs/15_checks_training.ipynb #2242c33c
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -23,7 +24,8 @@ from .losses import SmoothL1
 from .patchgan import PatchGAN
 from .pictures import open_photo
 from .samples import carried_photos, paint_scene
-from .training import PatchGANTrainer, colorize_learner
+from .game import PatchGANTrainer
+from .training import Recipe, colorize_learner, paper
 from .unet import Unet, n_params
 from .verdicts import call, checks, need, number, run, same
 
@@ -89,12 +91,12 @@ def _tiny(*cbs, epochs=1):
 
 def _judge(): return PatchGAN(nf=4, n_down=1)
 
-@checks('06_training.1', 'a PatchGANTrainer with two time scales')
+@checks('06_game.1', 'a PatchGANTrainer with two time scales')
 def _two_scales(gan):
     need(isinstance(gan, PatchGANTrainer), f'expected a PatchGANTrainer, this is {type(gan).__name__}')
     number(gan.lr or 0, 4e-4, 1e-9, 'the learning rate of G is 1e-4; which argument gives D its own?')
 
-@checks('06_training.2', 'TwoSteps: D learns twice for each step of G')
+@checks('06_game.2', 'TwoSteps: D learns twice for each step of G')
 def _two_steps(two_steps):
     gan = call(two_steps, _judge())
     need(isinstance(gan, PatchGANTrainer), 'expected a class made from PatchGANTrainer')
@@ -105,7 +107,7 @@ def _two_steps(two_steps):
     need(len(learn.gan_losses) == 1 and np.isfinite(list(learn.gan_losses[0].values())).all(), 'the losses of the epoch are not there any more')
 
 # %% ../nbs/15_checks_training.ipynb #30037bc4
-@checks('06_training.3', 'Film(scene): a frame after each epoch, and nothing disturbed')
+@checks('06_training.1', 'Film(scene): a frame after each epoch, and nothing disturbed')
 def _film(film_class):
     scene = paint_scene(99, 32)
     film = call(film_class, scene)
@@ -115,6 +117,15 @@ def _film(film_class):
     need(len(frames) == 2, f'two epochs were trained, there are {len(frames)} frames')
     need(not np.allclose(*map(np.asarray, frames)), 'the two frames are equal')
     for a, b in zip(with_film.model.parameters(), without.model.parameters()): same(a, b.detach(), 0, 'training with the film leads to other weights')
+
+@checks('06_training.2', 'scaled(recipe, k): batches k times as large')
+def _scaled(scaled):
+    for recipe, k in ((paper, 2), (Recipe(bs=8, epochs_l1=3, lr=3e-4), 4)):
+        out = call(scaled, recipe, k)
+        need(isinstance(out, Recipe), f'expected a Recipe, this is {type(out).__name__}')
+        need(out.bs == k*recipe.bs, f'batches of {recipe.bs} became batches of {out.bs}, asked for was {k} times as many')
+        for rate in ('lr', 'lr_l1'): number(getattr(out, rate)/getattr(recipe, rate), k, 1e-6, f'{rate} has to grow as the batch does')
+        need(out == replace(recipe, bs=out.bs, lr=out.lr, lr_l1=out.lr_l1), 'something else has changed as well')
 
 @checks('06_checkpoints.1', 'the size of a checkpoint, in megabytes')
 def _megabytes(answer):

@@ -82,9 +82,9 @@ def draw_crops(
     rng=None, # a numpy generator: any place, any side between `size` and `whole`, flipped or not; `None`: `size` pixels in the middle, not flipped
 )->np.ndarray: # `(n,4)`, a row a photo: top, left, side, flip; the side is the same for all
     "Which part of each photo to use"
-    side = size if rng is None else int(rng.integers(size, whole + 1))
-    room = whole - side
-    tops, lefts, flips = [np.full(n, room//2)]*2 + [np.zeros(n, int)] if rng is None else [rng.integers(0, k, n) for k in (room + 1, room + 1, 2)]
+    if rng is None: return np.tile([(whole - size)//2]*2 + [size, 0], (n, 1))
+    side = int(rng.integers(size, whole + 1))
+    tops, lefts, flips = [rng.integers(0, k, n) for k in (whole - side + 1, whole - side + 1, 2)]
     return np.stack([tops, lefts, np.full(n, side), flips], 1)
 
 class CropTo(ItemTransform):

@@ -21,7 +21,7 @@ _open = {
     '01_cache.4': 'the lock, and what goes wrong without it', '01_data.3': 'project: a crop side for each photo', '01_data.4': 'one global generator of random numbers',
     '02_lab_space.5': 'turned hues: what still looks plausible?', '03_unet.4': 'project: draw resnet_unet', '03_lite_unet.4': 'project: a ResNet-18 body as encoder',
     '03_compile.4': "mode='reduce-overhead' on a GPU", '04_patchgan.3': 'wrong colours upside down', '04_patchgan.4': 'project: the share of influence in the middle',
-    '05_losses.4': 'the annealed mean in place of the median', '05_ab_bins.4': 'project: 5 neighbours or 10', '06_training.4': 'lambda_l1=0', '06_checkpoints.4': 'without rngs', '06_checkpoints.5': 'project: write in a thread',
+    '05_losses.4': 'the annealed mean in place of the median', '05_ab_bins.4': 'project: 5 neighbours or 10', '06_game.3': 'lambda_l1=0', '06_training.3': 'float32 and bfloat16', '06_checkpoints.4': 'without rngs', '06_checkpoints.5': 'project: write in a thread',
     '06_memory.3': 'huge pages', '06_distributed.3': 'without the broadcast', '06_distributed.4': 'two processes on one CPU', '07_results.3': 'one world in three quarters of the scenes',
     '07_metrics.4': 'FID between halves of one set', '07_results.4': 'training photos and validation photos', '08_sketch.4': 'one style, all styles', '08_drawings.1': 'a photo of a drawing in bad light',
     '08_drawings.4': 'what looks like a drawing, and is none', '09_weights.4': 'float16 and the colours of a photo', '09_recolor.4': 'radius and eps',

@@ -110,7 +110,7 @@ def colorize_dls(
     "Training and validation batches of `(input, target)` for a task"
     from fastai.data.core import DataLoaders # here, because whoever only converts colours need not wait for fastai
     from fastai.torch_core import default_device
-    from colorize_lib.data import PhotoDL, CropTo, load_split
+    from colorize_lib.data import CropTo, PhotoDL, load_split
     for nm, v, least in (('size', size, 16), ('bs', bs, 1)):
         if isinstance(v, bool) or not isinstance(v, int) or v < least: raise ValueError(f'{nm}={v!r}: needs to be a whole number, at least {least}')
     if not 1 <= zoom <= 8: raise ValueError(f'zoom={zoom!r}: needs to be between 1 (no room for crops) and 8')

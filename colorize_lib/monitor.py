@@ -16,7 +16,7 @@ from IPython.display import display
 from PIL import Image
 from torch import distributed as dist
 
-from .training import OutermostCallback, in_parallel
+from .game import OutermostCallback, in_parallel
 from .widgets import Card, Notice, Picture, Piece, _static, encoded
 
 # %% ../nbs/10_monitor.ipynb #f974bf39

@@ -14,7 +14,7 @@ from fastprogress.fastprogress import progress_bar
 from .lab import get_task, tasks
 from .metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
 from .pictures import show_grid
-from .training import loss_names
+from .game import loss_names
 
 # %% ../nbs/07_results.ipynb #f6f764d5
 def colored(

@@ -24,7 +24,8 @@ from .lab import colorize_dls, get_task, tasks
 from .losses import Classification, Regression
 from .patchgan import PatchGAN
 from .results import comparison_table, evaluate, gallery, loss_table, plot_losses
-from .training import Recipe, colorize_learner, fit_recipe, in_parallel
+from .game import in_parallel
+from .training import Recipe, colorize_learner, fit_recipe
 from .weights import atomic_path, generators, save_weights
 
 # %% ../nbs/12_train.ipynb #7e622562

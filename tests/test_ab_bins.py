@@ -15,7 +15,8 @@ from colorize_lib.losses import L1, Classification
 from colorize_lib.results import comparison_table, evaluate
 from colorize_lib.samples import paint_scene
 from colorize_lib.train import Plan, main, plan_learner, run_plan
-from colorize_lib.training import PatchGANTrainer, colorize_learner
+from colorize_lib.game import PatchGANTrainer
+from colorize_lib.training import colorize_learner
 from colorize_lib.unet import Unet
 
 CLASSIFY = Plan(size=32, bs=8, epochs_l1=3, generator='bin_classifier', loss='classification', kwargs=dict(nf=4, n_down=2), precision='fp32')

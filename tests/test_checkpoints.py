@@ -15,7 +15,8 @@ from fastai.callback.tracker import SaveModelCallback
 from colorize_lib.checkpoints import CheckpointError, Checkpoints, read_checkpoint, write_checkpoint
 from colorize_lib.lab import colorize_dls
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.training import PatchGANTrainer, TrainingError, colorize_learner
+from colorize_lib.game import PatchGANTrainer
+from colorize_lib.training import TrainingError, colorize_learner
 from colorize_lib.unet import Unet
 from conftest import ROOT
 from killed import Forgetful

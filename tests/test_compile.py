@@ -6,7 +6,8 @@ import torch
 from torch._dynamo.utils import counters
 
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.training import PatchGANTrainer, colorize_learner
+from colorize_lib.game import PatchGANTrainer
+from colorize_lib.training import colorize_learner
 from colorize_lib.compile import compiled
 from colorize_lib.unet import Unet, resnet_unet
 

@@ -105,7 +105,7 @@ def test_a_check_leaves_random_numbers_and_the_checkers_own_data_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    verdict('02.1', rotate), verdict('06_training.2', nn.Identity)
+    verdict('02.1', rotate), verdict('06_game.2', nn.Identity)
     assert torch.equal(torch.rand(3), expected)
     def wipes_its_argument(x, radius):
         mean = box_mean(x, radius)

@@ -15,7 +15,7 @@ from conftest import ROOT
 
 NOTEBOOKS = sorted(ROOT.glob('nbs/**/*.ipynb'))
 CODE = {p: [c for c in json.loads(p.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code'] for p in NOTEBOOKS}
-ROOMS = ('pictures samples cache data lab sketch drawings unet pix2pix_unet lite_unet compile patchgan ab_bins losses weights recolor colorizer memory training checkpoints '
+ROOMS = ('pictures samples cache data lab sketch drawings unet pix2pix_unet lite_unet compile patchgan ab_bins losses weights recolor colorizer memory game training checkpoints '
          'distributed metrics results train methods compare model_card demo commands workers shots widgets colorize_app lab_explorer loss_explorer loss_results sketch_pad '
          'monitor verdicts checks_data checks_training checks_use checks_pictures checks_widgets checks_compare exercises').split()
 by_name = pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda p: p.stem)

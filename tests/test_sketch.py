@@ -18,7 +18,8 @@ from colorize_lib.results import comparison_table, evaluate, loss_table
 from colorize_lib.samples import paint_scene
 from colorize_lib.sketch import Sketch, add_paper, canny, gaussian_blur, styles, to_sketch
 from colorize_lib.train import main as colorize_train
-from colorize_lib.training import PatchGANTrainer, colorize_learner
+from colorize_lib.game import PatchGANTrainer
+from colorize_lib.training import colorize_learner
 from colorize_lib.unet import Unet
 from colorize_lib.weights import save_weights
 

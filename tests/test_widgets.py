@@ -22,7 +22,8 @@ from colorize_lib.patchgan import PatchGAN
 from colorize_lib.pictures import open_photo
 from colorize_lib.samples import paint_scene
 from colorize_lib.sketch_pad import SketchPad
-from colorize_lib.training import PatchGANTrainer, colorize_learner
+from colorize_lib.game import PatchGANTrainer
+from colorize_lib.training import colorize_learner
 from colorize_lib.unet import Unet
 from colorize_lib.weights import WeightsError, save_weights
 from colorize_lib.widgets import DropZone, Notice
