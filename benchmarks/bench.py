@@ -10,6 +10,7 @@ from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pandas as pd
 import torch
 from fastai.callback.core import Callback, CancelEpochException
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,7 +38,7 @@ class Plan:
     grow_size, grow_bs = (4, [64, 96, 128, 192]), (64, [2, 4, 8, 16, 32])
     epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
     painted, workers = 640, sorted({0, os.cpu_count()}) # pixels of painted photos; loader workers of the reference, which gets the better
-    quality = (64, 16, 4) if device.type == 'cpu' else (256, 32, 10) # pixels, batch, epochs
+    quality = (64, 16, 4, 2) if device.type == 'cpu' else (256, 32, 10, 3) # pixels, batch, epochs, seeds
     matmul, compiling = 4096, [('resnet_unet', *cases[0]), ('Unet', *cases[0])]
 
 
@@ -45,7 +46,7 @@ class Quick(Plan):
     "Seconds: to see that everything runs; its numbers mean nothing"
     cases, data, nets, n, photos, epoch, flops = [(32, 4)], [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
     grow_size, grow_bs, matmul, compiling = (2, [32]), (32, [2]), 256, []
-    painted, workers, quality = 160, [0], (32, 4, 1)
+    painted, workers, quality = 160, [0], (32, 4, 4, 2)
 
 
 def say(text): print(text, file=sys.stderr, flush=True)
@@ -110,9 +111,9 @@ def reference_speed(net, size, bs, files, workers):
     return n/secs
 
 
-def reference_trained(net, size, bs, files, epochs):
+def reference_trained(net, size, bs, files, epochs, seed):
     "`(seconds, weights)` of a generator that the reference has trained"
-    G, D = make(net, size)
+    G, D = make(net, size, seed)
     opts, loader = (adam(G), adam(D)), plain_loader(files, size, bs)
     took = sum(plain_epoch(G, D, loader, device, opts)[1] for _ in range(epochs))
     return took, {k: v.cpu().numpy() for k, v in G.state_dict().items()}
@@ -136,28 +137,41 @@ def bench_epoch(plan, files, tmp):
         yield row(f'epoch, {size} px, batch {bs}, {what}, later', 'photos/s', reference, clock.photos/clock.seconds[1], note)
 
 
+def quality(learn, took):
+    "What a colorizer reaches on photos it has not seen, those that have colour; and how long it took to get there"
+    df = evaluate(learn, names=['ssim', 'l1_ab', 'auc_rebalanced', 'colorfulness'])
+    mean = df[df.colorfulness_true >= near_gray].mean(numeric_only=True)
+    return dict(mean, share=100*mean.colorfulness/mean.colorfulness_true, took=took)
+
+
 def bench_quality(plan, files, tmp):
-    "The same photos and epochs: what do both sides reach on photos they have not seen? Ours by its recipe: half of the epochs L1 alone"
-    size, bs, epochs = plan.quality
+    "The same photos and epochs, some seeds: the reference, the same networks in the same game, and the library's default, half of its epochs L1 alone"
+    (size, bs, epochs, seeds), net, default_net = plan.quality, plan.nets[0], plan.nets[-1] if plan is Quick else default
     dls = colorize_dls(files, size, bs, device=device, cache=tmp/'quality')
     path = {photo_name(f): f for f in files}
     to_train = [path[name] for name in dls.train.dataset.names]
-    say(f'quality: reference, {len(to_train)} photos, {epochs} epochs')
-    took_reference, weights = apart(reference_trained, plan.nets[0], size, bs, to_train, epochs)
-    G = make(plan.nets[0], size)[0]
-    G.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
-    ours_net = plan.nets[-1] if plan is Quick else default
-    say(f'quality: ours ({ours_net})')
-    learn, gan = make_learner(ours_net, dls)
-    with learn.no_bar(), learn.no_logging(): took = seconds(lambda: fit_recipe(learn, Recipe(size, bs, epochs//2, 1e-3, epochs - epochs//2), gan.discriminator))
-    names = ['psnr', 'l1_ab', 'auc_rebalanced', 'colorfulness']
-    found = {'reference': evaluate(colorize_learner(dls, G, precision='fp32'), names=names), 'ours': evaluate(learn, names=names)}
-    found = {k: df[df.colorfulness_true >= near_gray].mean(numeric_only=True) for k, df in found.items()}
-    note = f'{plan.nets[0]} and {ours_net}, {epochs} epochs of {len(to_train)} photos; gray'
-    for name, what, unit in (('psnr', 'PSNR', 'dB'), ('l1_ab', 'mean error in a* and b*', 'CIE units'), ('auc_rebalanced', 'rebalanced AuC', '')):
-        yield row(f'quality, {size} px, {what} of validation photos', unit, *(o[name] for o in found.values()), f'{note} {found["ours"][f"{name}_gray"]:.4g}') | dict(ratio=None)
-    yield row(f"quality, {size} px, colourfulness, of the truth's", '%', *(100*o.colorfulness/o.colorfulness_true for o in found.values())) | dict(ratio=None)
-    yield row(f'quality, {size} px, time for that', 's', took_reference, took, less_is_better=True)
+    ours = {'the same networks': (net, Recipe(size, bs, epochs_gan=epochs)),
+            "the library's default": (default_net, Recipe(size, bs, epochs_l1=epochs//2, epochs_gan=epochs - epochs//2, lr=2e-4))}
+    found = {side: [] for side in ('reference', *ours)}
+    for seed in range(seeds):
+        say(f'quality: seed {seed}, reference, {len(to_train)} photos, {epochs} epochs')
+        took, weights = apart(reference_trained, net, size, bs, to_train, epochs, seed)
+        G = make(net, size)[0]
+        G.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
+        found['reference'].append(quality(colorize_learner(dls, G, precision='fp32'), took))
+        for what, (ours_net, recipe) in ours.items():
+            say(f'quality: seed {seed}, {what} ({ours_net})')
+            learn, gan = make_learner(ours_net, dls, seed=seed)
+            with learn.no_bar(), learn.no_logging(): took = seconds(lambda: fit_recipe(learn, recipe, gan.discriminator)) # noqa: B023
+            found[what].append(quality(learn, took))
+    found = {side: pd.DataFrame(o) for side, o in found.items()}
+    reference = found['reference']
+    for what, (ours_net, _) in ours.items():
+        name, frames = f'quality, {size} px, batch {bs}, {what}', (reference, found[what])
+        yield row(f'{name}, time', 's', *(o.took.mean() for o in frames), f'{ours_net}; reference: {net}; {epochs} epochs of {len(to_train)} photos; means of {seeds} seeds, lowest to highest', less_is_better=True)
+        for k, metric, unit in (('psnr', 'PSNR', 'dB'), ('ssim', 'SSIM', ''), ('l1_ab', 'mean error in a* and b*', 'CIE units'), ('auc_rebalanced', 'rebalanced AuC', ''), ('share', "colourfulness, of the truth's", '%')):
+            gray = f'; gray {number(reference[f"{k}_gray"].mean())}' if k != 'share' else ''
+            yield row(f'{name}, {metric}', unit, *(o[k].mean() for o in frames), ' and '.join(f'{number(o[k].min())} to {number(o[k].max())}' for o in frames) + gray) | dict(ratio=None)
 
 
 def memory_row(what, net, size, bs):

@@ -23,9 +23,9 @@ generators = {'resnet_unet': lambda size: resnet_unet(resnet18, size=size, pretr
 default = 'LiteUnet' # of the model in the package: frozen encoder, explicit skips, tail at half size
 
 
-def make(net, size):
-    "A generator and a discriminator, the same weights each time"
-    torch.manual_seed(0)
+def make(net, size, seed=0):
+    "A generator and a discriminator, for a seed the same weights each time"
+    torch.manual_seed(seed)
     return generators[net](size).to(device).train(), PatchGAN(nf=4 if net == 'tiny Unet' else 64).to(device).train()
 
 
@@ -55,9 +55,10 @@ def timed_reference(net, size, *batch):
     return seconds(lambda: losses.extend(_step[net, size](*batch))), losses
 
 
-def make_learner(net, dls, precision='auto'):
+def make_learner(net, dls, precision='auto', seed=0):
     "Our side: a Learner, and its callback for the game"
-    G, D = make(net, dls.train.size)
+    G, D = make(net, dls.train.size, seed)
+    dls.train.seed = seed # of order and crops
     return colorize_learner(dls, G, precision=precision), PatchGANTrainer(D)
 
 

@@ -11,7 +11,7 @@ def test_quick_run_has_a_row_for_each_part(tmp_path, capsys):
     assert text in capsys.readouterr().out
     rows = [line.split('|') for line in text.splitlines() if line.startswith('|')][2:]
     for name in ('step, tiny Unet, 32 px, batch 4', 'data, 32 px, batch 4, later', 'data, 32 px, batch 4, first', 'epoch, 32 px, batch 4, the same networks, first',
-                 "epoch, 32 px, batch 4, the library's default, later", 'memory, tiny Unet', 'quality, 32 px, PSNR', 'growth with size', 'growth with batch', 'share of peak', 'matmul'):
+                 "epoch, 32 px, batch 4, the library's default, later", 'memory, tiny Unet', 'quality, 32 px, batch 4, the same networks, PSNR', "quality, 32 px, batch 4, the library's default, SSIM", 'growth with size', 'growth with batch', 'share of peak', 'matmul'):
         assert [r for r in rows if r[1].strip().startswith(name)], name
     for r in rows:
         ref, ours, ratio = [float(o.strip(' *').replace(',', '') or 'nan') for o in r[3:6]]
