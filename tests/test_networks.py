@@ -52,6 +52,14 @@ def test_resnet_unet():
         assert type(out) is torch.Tensor and out.shape == (2, 2, *size) and out.abs().max() <= 1
 
 
+def test_resnet_unet_has_no_coarse_colours_in_16_bits():
+    "A scaled sigmoid in bfloat16 answers in steps of 1/256 (0.43 CIE units), which a PatchGAN takes for the mark of a fake"
+    torch.manual_seed(0)
+    with torch.autocast('cpu', dtype=torch.bfloat16), torch.no_grad(): out = resnet_unet(pretrained=False)(torch.randn(2, 1, 64, 64))
+    assert out.dtype == torch.float32
+    assert (out*256 % 1 == 0).float().mean() < .1 # all of them, without float32
+
+
 def test_resnet_unet_refuses_small_sizes():
     with pytest.raises(ValueError, match='size=16.*at least 32'): resnet_unet(size=16, pretrained=False)
 
