@@ -53,7 +53,7 @@ def test_resnet_unet():
 
 
 def test_resnet_unet_has_no_coarse_colours_in_16_bits():
-    "A scaled sigmoid in bfloat16 answers in steps of 1/256 (0.43 CIE units), which a PatchGAN takes for the mark of a fake"
+    "A scaled sigmoid in bfloat16 answers in steps of 1/256 around gray (0.43 CIE units)"
     torch.manual_seed(0)
     with torch.autocast('cpu', dtype=torch.bfloat16), torch.no_grad(): out = resnet_unet(pretrained=False)(torch.randn(2, 1, 64, 64))
     assert out.dtype == torch.float32
