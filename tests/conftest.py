@@ -1,5 +1,6 @@
 "Shared fixtures. Tests on many real photos want a folder in the environment variable COLORIZE_PHOTOS, and are skipped without it."
 import os
+import signal
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 plt.switch_backend('Agg')
+signal.signal(signal.SIGINT, signal.default_int_handler) # a shell's background jobs begin deaf to Ctrl-C, and so would the processes that tests start
 
 from colorize_lib.lab import colorize_dls  # noqa: E402
 from colorize_lib.pictures import photo_files  # noqa: E402
