@@ -22,7 +22,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb
 
 voila: $(READY)
-	$(BIN)/voila nbs/app.ipynb
+	$(BIN)/voila nbs/widgets/08_app.ipynb
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench $(if $(DATA),"$(DATA)") $(ARGS)

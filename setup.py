@@ -3,7 +3,7 @@ import re
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 settings = ConfigParser(delimiters=['='], interpolation=None)
@@ -20,11 +20,11 @@ setup(
     license=cfg['license'],
     keywords=cfg['keywords'],
     python_requires=f">={cfg['min_python']}",
-    packages=['colorize_lib'],
+    packages=find_packages(include=['colorize_lib*']),
     install_requires=cfg['requirements'].split(),
     extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'metrics', 'dev')},
     include_package_data=False, # what package_data names is all; else setuptools takes its folders for packages
-    package_data={'colorize_lib': ['models/*', 'static/*']},
+    package_data={'colorize_lib': ['models/*'], 'colorize_lib.widgets': ['static/*']},
     entry_points={
         'console_scripts': cfg['console_scripts'].split(),
         'nbdev': ['colorize_lib=colorize_lib._modidx:d'],

@@ -19,13 +19,13 @@ from benchmarks.measure import ROOT, device, interleaved, machine, matmul_flops,
 from benchmarks.networks import apart, default, duel, make, make_learner, make_step
 from benchmarks.reference import adam, plain_epoch, plain_loader, plain_pass
 from colorize_lib.lab import colorize_dls
-from colorize_lib.memory import held_memory
-from colorize_lib.metrics import near_gray
-from colorize_lib.pictures import photo_files, photo_name
+from colorize_lib.engine.speed import held_memory, pick_precision
+from colorize_lib.engine.metrics import near_gray
+from colorize_lib.photos.pictures import photo_files, photo_name
 from colorize_lib.results import evaluate
-from colorize_lib.samples import carried_photos, paint_scene
-from colorize_lib.training import Recipe, colorize_learner, fit_recipe
-from colorize_lib.unet import pick_precision
+from colorize_lib.photos.samples import carried_photos, paint_scene
+from colorize_lib.training import Recipe, fit_recipe
+from colorize_lib.engine.learner import colorize_learner
 
 precisions = list(dict.fromkeys((pick_precision(device), 'fp32')))
 
@@ -219,7 +219,7 @@ def bench_peak(plan, files, tmp):
 
 def bench_compile(plan, files, tmp):
     "torch.compile of the generator: off (reference) and on (ours); forward and backward"
-    from colorize_lib.compile import compiled
+    from colorize_lib.engine.speed import compiled
     for net, size, bs in plan.compiling:
         say(f'compile: {net}, {size} px')
         x = torch.rand(bs, 1, size, size, device=device).to(memory_format=torch.channels_last)

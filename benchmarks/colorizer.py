@@ -18,7 +18,7 @@ PREDICTS = 'Unet(nf=16), untrained'
 
 def make_photo(path, width, height, grain=9):
     "A painted landscape with detail at every scale and film grain, as a JPEG"
-    from colorize_lib.samples import paint_scene
+    from colorize_lib.photos.samples import paint_scene
     rng = np.random.default_rng(0)
     photo = paint_scene(3, 1024).resize((width, height), Image.BICUBIC)
     for y in range(0, height, 500): # in pieces, so that making it takes less memory than what is measured
@@ -43,7 +43,7 @@ def best(f, n=7):
 
 def cost_of_12_megapixels(folder):
     import torch
-    from colorize_lib.colorizer import Colorizer, save_photo
+    from colorize_lib.apply.colorizer import Colorizer, save_photo
     from colorize_lib.unet import Unet
     class Instant(torch.nn.Module):
         "A network that takes no time, and answers with colours that vary over the picture"
@@ -76,7 +76,7 @@ Image.open({photo!r}).save({photo!r} + '.pillow.jpg', quality=92)
 '''
 COLOUR = '''
 import torch
-from colorize_lib.colorizer import Colorizer, save_photo
+from colorize_lib.apply.colorizer import Colorizer, save_photo
 from colorize_lib.unet import Unet
 col = Colorizer(Unet(nf=16), dict(task='grayscale', size=256), 'cpu')
 save_photo(col({photo!r}), {photo!r} + '.color.jpg')
@@ -94,7 +94,7 @@ def peak_of_100_megapixels(folder):
 
 
 def time_of_help():
-    command = [sys.executable, '-c', 'import sys; from colorize_lib.commands import main; sys.exit(main(["--help"]))']
+    command = [sys.executable, '-c', 'import sys; from colorize_lib.apply.commands import main; sys.exit(main(["--help"]))']
     took, empty = [best(lambda c=c: subprocess.run(c, check=True, capture_output=True), 5) for c in (command, [sys.executable, '-c', ''])]
     print(f'\n`colorize --help`: {took:.2f} s, of which Python itself {empty:.2f} s')
 

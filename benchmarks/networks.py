@@ -11,11 +11,11 @@ from torchvision.models import resnet18
 from benchmarks.measure import device, seconds, sync
 from benchmarks.reference import adam, plain_step
 from colorize_lib.lab import colorize_dls
-from colorize_lib.lite_unet import LiteUnet
+from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.samples import paint_scene
-from colorize_lib.game import PatchGANTrainer, loss_names
-from colorize_lib.training import colorize_learner
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.training import PatchGANTrainer, loss_names
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet, resnet_unet
 
 generators = {'resnet_unet': lambda size: resnet_unet(resnet18, size=size, pretrained=False), 'Unet': lambda size: Unet(), 'LiteUnet': lambda size: LiteUnet(),

@@ -11,15 +11,16 @@ __all__ = ['split_sizes', 'load_split', 'gather', 'draw_crops', 'CropTo', 'Photo
 from pathlib import Path
 
 import numpy as np, torch
+from PIL import Image, ImageOps
 from fastai.data.core import TfmdDL
 from fastai.torch_core import to_cpu
 from fastcore.basics import patch
 from fasttransform import ItemTransform
-from PIL import Image, ImageOps
 from torchvision.transforms.v2.functional import resize
 
-from .cache import Photos, cached_photos, describe_left_out
-from .pictures import open_photo, photo_files, photo_name, show_grid
+from .engine.checks import check_whole
+from .photos.cache import Photos, cached_photos, describe_left_out
+from .photos.pictures import open_photo, photo_files, photo_name, show_grid
 
 # %% ../nbs/01_data.ipynb #89aab4ad
 def split_sizes(
@@ -29,11 +30,11 @@ def split_sizes(
 )->tuple: # `(n_train, n_valid)`
     "How many photos to train on and to validate on"
     for nm, v in dict(n_train=n_train, n_valid=n_valid).items():
-        if v is not None and (isinstance(v, bool) or v != int(v) or v < 1): raise ValueError(f'{nm}={v!r}: needs to be a whole number, at least 1')
+        if v is not None: check_whole(nm, v)
     if n_valid is None: n_valid = max(1, (n if n_train is None else min(n, round(n_train*1.25)))//5)
     if n_train is None: n_train = n - n_valid
     if n_train < 1 or n_train + n_valid > n: raise ValueError(f'{n_train} photos to train on and {n_valid} to validate on were asked for, there are {n}')
-    return int(n_train), int(n_valid)
+    return n_train, n_valid
 
 # %% ../nbs/01_data.ipynb #64e8fd9f
 def _rng(seed, epoch=0, batch=0, *, purpose):

@@ -11,10 +11,10 @@ __all__ = ['colored', 'evaluate', 'baseline_labels', 'comparison_table', 'interv
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from fastprogress.fastprogress import progress_bar
 
+from .engine.metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
 from .lab import get_task, tasks
-from .metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
-from .pictures import show_grid
-from .game import loss_names
+from .photos.pictures import show_grid
+from .training import loss_names
 
 # %% ../nbs/07_results.ipynb #f6f764d5
 def colored(

@@ -11,8 +11,8 @@ plt.switch_backend('Agg')
 signal.signal(signal.SIGINT, signal.default_int_handler) # a shell's background jobs begin deaf to Ctrl-C, and so would the processes that tests start
 
 from colorize_lib.lab import colorize_dls  # noqa: E402
-from colorize_lib.pictures import photo_files  # noqa: E402
-from colorize_lib.samples import paint_scene  # noqa: E402
+from colorize_lib.photos.pictures import photo_files  # noqa: E402
+from colorize_lib.photos.samples import paint_scene  # noqa: E402
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import torch
 
-from colorize_lib.checkpoints import Checkpoints
+from colorize_lib.engine.checkpoints import Checkpoints
 from colorize_lib.lab import colorize_dls
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.samples import paint_scene
-from colorize_lib.training import Recipe, colorize_learner, fit_recipe
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.training import Recipe, fit_recipe
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
 
 

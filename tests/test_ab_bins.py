@@ -8,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from skimage.color import rgb2lab
 
-from colorize_lib.ab_bins import BinClassifier, ab_cell, annealed_mean, bin_centers, color_prior, gamut_bins, logits_to_ab, rebalancing, soft_encode
-from colorize_lib.colorizer import Colorizer
+from colorize_lib.networks.classification import BinClassifier, Classification, annealed_mean, bin_centers, gamut_bins, logits_to_ab, rebalancing, soft_encode
+from colorize_lib.engine.metrics import ab_cell, color_prior
+from colorize_lib.apply.colorizer import Colorizer
 from colorize_lib.lab import colorize_dls, rgb_to_lab
-from colorize_lib.losses import L1, Classification
+from colorize_lib.losses import L1
 from colorize_lib.results import comparison_table, evaluate
-from colorize_lib.samples import paint_scene
-from colorize_lib.train import Plan, main, plan_learner, run_plan
-from colorize_lib.game import PatchGANTrainer
-from colorize_lib.training import colorize_learner
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.experiments.plans import Plan, main, plan_learner, run_plan
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
 
 CLASSIFY = Plan(size=32, bs=8, epochs_l1=3, generator='bin_classifier', loss='classification', kwargs=dict(nf=4, n_down=2), precision='fp32')

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorize_lib.colorizer import Colorizer
-from colorize_lib.samples import carried_photos
+from colorize_lib.apply.colorizer import Colorizer
+from colorize_lib.photos.samples import carried_photos
 from conftest import ROOT
 
 CHROMIUM = os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
@@ -71,7 +71,7 @@ def serve(command, path, folder):
 @pytest.fixture(scope='module')
 def voila(tmp_path_factory):
     pytest.importorskip('voila')
-    yield from serve(['voila', str(ROOT/'nbs/app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
+    yield from serve(['voila', str(ROOT/'nbs/widgets/08_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
 
 
 @pytest.fixture(scope='module')
@@ -250,9 +250,9 @@ EXPLORERS = """
 import numpy as np, torch
 from PIL import ImageOps
 from colorize_lib.all import *
-from colorize_lib.lab_explorer import LabExplorer
-from colorize_lib.loss_explorer import LossExplorer, LossResults, Method
-from colorize_lib.monitor import TrainingMonitor
+from colorize_lib.widgets.lab_explorer import LabExplorer
+from colorize_lib.widgets.loss_explorer import LossExplorer, LossResults, Method
+from colorize_lib.widgets.monitor import TrainingMonitor
 display(LabExplorer())
 truth = np.stack([np.asarray(ImageOps.fit(open_photo(p), (96, 96))) for p in carried_photos()[:4]])
 logits = np.random.default_rng(0).normal(size=(4, 30, 30))

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorize_lib.cache import CacheError, Photos, cache_folder
+from colorize_lib.photos.cache import CacheError, Photos, cache_folder
 from colorize_lib.data import load_split
 from colorize_lib.lab import colorize_dls
-from colorize_lib.pictures import photo_files, printable
-from colorize_lib.samples import paint_scene
+from colorize_lib.photos.pictures import photo_files, printable
+from colorize_lib.photos.samples import paint_scene
 from conftest import ROOT
 
 
 @pytest.fixture
 def decoded(monkeypatch):
     "How many photos were decoded"
-    seen, decode = [], __import__('colorize_lib.cache', fromlist=['_decode'])._decode
-    monkeypatch.setattr('colorize_lib.cache._decode', lambda item, side: seen.append(item) or decode(item, side))
+    seen, decode = [], __import__('colorize_lib.photos.cache', fromlist=['_decode'])._decode
+    monkeypatch.setattr('colorize_lib.photos.cache._decode', lambda item, side: seen.append(item) or decode(item, side))
     return seen
 
 
@@ -60,7 +60,7 @@ def test_a_damaged_cache_is_made_anew(photo_folder, tmp_path):
 def test_killed_while_building_leaves_no_half_cache(photo_folder, tmp_path, monkeypatch):
     def stop(*_): raise KeyboardInterrupt
     with monkeypatch.context() as m:
-        m.setattr('colorize_lib.cache.json.dump', stop)
+        m.setattr('colorize_lib.photos.cache.json.dump', stop)
         with pytest.raises(KeyboardInterrupt): load_split(photo_folder, 32, cache=tmp_path/'c')
     assert not [p for p in (tmp_path/'c').iterdir() if p.is_dir()]
     assert len(load_split(photo_folder, 32, cache=tmp_path/'c')[0]) == 5 # nothing stands in the way of the next try
@@ -76,7 +76,7 @@ def test_two_processes_build_one_cache(photo_folder, tmp_path):
 
 
 def test_full_disk_is_refused_with_the_cure(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr('colorize_lib.cache.shutil.disk_usage', lambda _: type('o', (), dict(free=1000)))
+    monkeypatch.setattr('colorize_lib.photos.cache.shutil.disk_usage', lambda _: type('o', (), dict(free=1000)))
     with pytest.raises(CacheError, match='0 MB are free; name another folder with cache=..., or keep them in memory with cache=False'):
         colorize_dls(photo_folder, 32, cache=tmp_path/'c')
     assert not [p for p in (tmp_path/'c').iterdir() if p.is_dir()]

@@ -12,11 +12,12 @@ import torch
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.callback.tracker import SaveModelCallback
 
-from colorize_lib.checkpoints import CheckpointError, Checkpoints, read_checkpoint, write_checkpoint
+from colorize_lib.engine.checkpoints import CheckpointError, Checkpoints, read_checkpoint, write_checkpoint
 from colorize_lib.lab import colorize_dls
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.game import PatchGANTrainer
-from colorize_lib.training import TrainingError, colorize_learner
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.engine.callbacks import TrainingError
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
 from conftest import ROOT
 from killed import Forgetful
@@ -182,7 +183,7 @@ def test_full_disk_is_one_warning(learner, tmp_path, monkeypatch):
     learn = fit(learner(), tmp_path)
     kept = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     def full(*_, **__): raise OSError(28, 'No space left on device')
-    monkeypatch.setattr('colorize_lib.checkpoints.save_tensors', full)
+    monkeypatch.setattr('colorize_lib.engine.checkpoints.save_tensors', full)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         fit(learn, tmp_path, epochs=2)
@@ -289,8 +290,8 @@ def test_the_best_epoch_so_far_is_remembered(learner, tmp_path):
 
 def test_written_every_so_often(learner, tmp_path, monkeypatch):
     clock = iter(range(0, 10_000, 45))
-    monkeypatch.setattr('colorize_lib.checkpoints.time.monotonic', lambda: next(clock))
+    monkeypatch.setattr('colorize_lib.engine.checkpoints.time.monotonic', lambda: next(clock))
     names = []
-    monkeypatch.setattr('colorize_lib.checkpoints.write_checkpoint', lambda folder, name, state: names.append(name) or folder/name)
+    monkeypatch.setattr('colorize_lib.engine.checkpoints.write_checkpoint', lambda folder, name, state: names.append(name) or folder/name)
     fit(learner(), tmp_path, epochs=1, minutes=1)
     assert [n[-6:] for n in names] == ['000002', '000000'] # 4 batches: after 90 s, and at the end of the epoch

@@ -14,13 +14,13 @@ import torch
 from PIL import Image, ImageCms
 
 import colorize_lib
-from colorize_lib.colorizer import Colorizer, picture_tasks, render_size, save_photo, weights_file
+from colorize_lib.apply.colorizer import Colorizer, picture_tasks, render_size, save_photo, weights_file
 from colorize_lib.lab import colorize_dls, lab_to_rgb, normalize_lab, rgb_to_lab
-from colorize_lib.pictures import PhotoError, max_pixels, open_photo
-from colorize_lib.recolor import recolor
-from colorize_lib.samples import paint_scene
+from colorize_lib.photos.pictures import PhotoError, max_pixels, open_photo
+from colorize_lib.apply.recolor import recolor
+from colorize_lib.photos.samples import paint_scene
 from colorize_lib.unet import Unet, resnet_unet
-from colorize_lib.weights import WeightsError, save_weights
+from colorize_lib.engine.weights import WeightsError, save_weights
 
 CONFIG = dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=32)
 
@@ -256,7 +256,7 @@ def test_what_is_no_photo_at_all(colorizer, item):
 
 
 def test_pixels_just_above_the_limit(monkeypatch, colorizer, tmp_path):
-    monkeypatch.setattr('colorize_lib.pictures.max_pixels', 99)
+    monkeypatch.setattr('colorize_lib.photos.pictures.max_pixels', 99)
     Image.new('L', (10, 10)).save(tmp_path/'a.png')
     with pytest.raises(PhotoError, match='a.png: more than'): colorizer(tmp_path/'a.png')
     with pytest.raises(PhotoError, match='more than'): colorizer(np.zeros((10, 10)))
@@ -382,7 +382,7 @@ def test_save_photo(tmp_path, monkeypatch):
 
 
 def test_importing_the_colorizer_does_not_import_fastai():
-    code = 'import sys; from colorize_lib.colorizer import Colorizer; print(sorted({m.split(".")[0] for m in sys.modules} & {"fastai", "torchvision", "matplotlib", "pandas"}))'
+    code = 'import sys; from colorize_lib.apply.colorizer import Colorizer; print(sorted({m.split(".")[0] for m in sys.modules} & {"fastai", "torchvision", "matplotlib", "pandas"}))'
     out = subprocess.run([sys.executable, '-W', 'error', '-c', code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == '[]'
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize_lib.colorizer import Colorizer
-from colorize_lib.commands import main
-from colorize_lib.samples import paint_scene
+from colorize_lib.apply.colorizer import Colorizer
+from colorize_lib.apply.commands import main
+from colorize_lib.photos.samples import paint_scene
 from colorize_lib.unet import Unet
-from colorize_lib.weights import save_weights
+from colorize_lib.engine.weights import save_weights
 
-COMMAND = sys.executable, '-c', 'import sys; from colorize_lib.commands import main; sys.exit(main())' # as the installed script
+COMMAND = sys.executable, '-c', 'import sys; from colorize_lib.apply.commands import main; sys.exit(main())' # as the installed script
 
 
 @pytest.fixture(scope='module')
@@ -102,7 +102,7 @@ def test_a_named_photo_never_vanishes_from_the_report(colorize, photos):
 def test_full_or_closed_streams_stop_no_work(photos, model, stream):
     "/dev/full takes nothing; standard error is expendable, a report is not"
     if not Path('/dev/full').exists(): pytest.skip('needs /dev/full')
-    code = 'import sys; from colorize_lib.commands import main; sys.exit(main())'
+    code = 'import sys; from colorize_lib.apply.commands import main; sys.exit(main())'
     with open('/dev/full', 'w') as full:
         done = subprocess.run([sys.executable, '-c', code, str(photos), '-r', '--json', '--model', model], text=True,
                               **(dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE) | {stream: full}))
@@ -266,5 +266,5 @@ def test_a_signal_in_a_real_process(model, tmp_path):
 
 def test_help_answers_at_once():
     assert '--saturation' in subprocess.run([*COMMAND, '--help'], capture_output=True, text=True, check=True).stdout
-    code = 'import sys, colorize_lib.commands; print({"torch", "numpy", "PIL"} & set(sys.modules))'
+    code = 'import sys, colorize_lib.apply.commands; print({"torch", "numpy", "PIL"} & set(sys.modules))'
     assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout.strip() == 'set()'

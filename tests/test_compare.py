@@ -13,17 +13,16 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from colorize_lib import compare as room
-from colorize_lib import methods as methods_room
-from colorize_lib.colorizer import Colorizer
-from colorize_lib.compare import ComparisonError, compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
+from colorize_lib.experiments import compare as compare_module, methods as methods_module
+from colorize_lib.apply.colorizer import Colorizer
+from colorize_lib.experiments.compare import ComparisonError, compare, comparison_curves, comparison_grid, comparison_markdown, load_comparison, main
 from colorize_lib.lab import get_task
-from colorize_lib.loss_results import loss_results
-from colorize_lib.methods import Budget, GrayToRGB, Look, groups, method_plan, methods, paper_settings, small, train_method
-from colorize_lib.samples import paint_scene
-from colorize_lib.train import judge_for
-from colorize_lib.training import TrainingError
-from colorize_lib.weights import generators
+from colorize_lib.experiments.loss_results import loss_results
+from colorize_lib.experiments.methods import TrainingBudget, GrayToRGB, ValidationProbe, groups, method_plan, methods, paper_settings, small, train_method
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.experiments.plans import discriminator_for
+from colorize_lib.engine.callbacks import TrainingError
+from colorize_lib.engine.weights import generators
 
 TINY = replace(small, size=32, bs=8, lr_l1=3e-3, n_valid=8, kwargs=dict(nf=4), precision='fp32')
 CPU = torch.device('cpu')
@@ -51,9 +50,9 @@ def test_every_method_is_a_plan_that_can_be_built(base):
 
 
 def test_the_judge_is_as_published_at_the_papers_size():
-    judge = judge_for(256, get_task('grayscale'))
+    judge = discriminator_for(256, get_task('grayscale'))
     assert judge(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30) and [m.out_channels for m in judge.layers if isinstance(m, torch.nn.Conv2d)] == [64, 128, 256, 512, 1]
-    assert judge_for(64, get_task('rgb'))(torch.zeros(1, 4, 64, 64)).shape == (1, 1, 14, 14)
+    assert discriminator_for(64, get_task('rgb'))(torch.zeros(1, 4, 64, 64)).shape == (1, 1, 14, 14)
 
 
 def test_wrong_methods_name_the_choices():
@@ -92,7 +91,7 @@ def test_the_schedule_follows_the_budget(scenes, tmp_path):
 @pytest.fixture
 def clock(monkeypatch):
     "Every step takes an eighth of a second: exact in binary, and on all machines"
-    monkeypatch.setattr(methods_room, 'Budget', lambda *args, **kwargs: Budget(*args, clock=partial(next, count(0, .125)), **kwargs))
+    monkeypatch.setattr(methods_module, 'TrainingBudget', lambda *args, **kwargs: TrainingBudget(*args, clock=partial(next, count(0, .125)), **kwargs))
 
 
 def test_a_budget_of_epochs_and_of_seconds(scenes, tmp_path, clock):
@@ -104,15 +103,15 @@ def test_a_budget_of_epochs_and_of_seconds(scenes, tmp_path, clock):
 
 def test_looking_changes_nothing(scenes, tmp_path, monkeypatch):
     looked, _ = train_method(scenes, tmp_path/'a', method_plan('paper', TINY), 96, 'images', device=CPU)
-    monkeypatch.setattr(Look, '__call__', lambda self: {}) # it is made, but it does not look
+    monkeypatch.setattr(ValidationProbe, '__call__', lambda self: {}) # it is made, but it does not look
     not_looked, budget = train_method(scenes, tmp_path/'b', method_plan('paper', TINY), 96, 'images', device=CPU)
     assert set(budget.points[0]) == {'due', 'seconds', 'images'} and same(weights(looked), weights(not_looked))
 
 
 def test_a_look_is_the_mean_psnr_of_the_first_photos(scenes, tmp_path):
     learn, budget = train_method(scenes, tmp_path, method_plan('l1', TINY), 32, 'images', device=CPU)
-    df = room.evaluate(learn)
-    look = Look(learn, 8)()
+    df = compare_module.evaluate(learn)
+    look = ValidationProbe(learn, 8)()
     assert look['psnr'] == pytest.approx(df.psnr.mean(), abs=.01) and look['baseline'] == pytest.approx(df.psnr_gray.mean(), abs=.01)
     assert look['colorfulness'] == pytest.approx(df.colorfulness.sum()/df.colorfulness_true.sum(), rel=1e-3)
     assert learn.model.training
@@ -223,7 +222,7 @@ def test_grid_and_curves(run):
 def test_finished_methods_are_not_trained_again(run, scenes, monkeypatch):
     out, found = run
     def never(*args, **kwargs): raise AssertionError('trained again')
-    monkeypatch.setattr(room, 'train_method', never)
+    monkeypatch.setattr(compare_module, 'train_method', never)
     again = compare(scenes, out, ['l1', 'paper', 'rgb_l1'], base=TINY, amount=64, unit='images', device=CPU)
     pd.testing.assert_frame_equal(again.table, found.table)
     with pytest.raises(ValueError, match='belongs to another comparison: budget was 64 images, is 65 images'): compare(scenes, out, ['l1'], base=TINY, amount=65, unit='images')
@@ -238,7 +237,7 @@ def test_photos_are_what_they_show_not_what_they_are_called(scenes, tmp_path, mo
         return tmp_path/name
     again = partial(compare, out=tmp_path/'run', names=['l1'], base=TINY, amount=8, unit='images', metrics=['psnr'], cache=False, device=CPU)
     again(folder('here', scenes[:20]))
-    monkeypatch.setattr(room, 'train_method', lambda *args, **kwargs: pytest.fail('trained again'))
+    monkeypatch.setattr(compare_module, 'train_method', lambda *args, **kwargs: pytest.fail('trained again'))
     again(folder('elsewhere', scenes[:20]))
     again(scenes[:20])
     for others in (folder('others', scenes[20:]), [*scenes[:19], scenes[20]]):
@@ -248,7 +247,7 @@ def test_photos_are_what_they_show_not_what_they_are_called(scenes, tmp_path, mo
 def test_a_metric_that_is_missing_is_measured_with_the_kept_weights(scenes, tmp_path, monkeypatch):
     again = partial(compare, scenes, tmp_path, ['l1', 'classification'], base=TINY, amount=16, unit='images', device=CPU)
     before = again(metrics=['psnr']).table
-    monkeypatch.setattr(room, 'train_method', lambda *args, **kwargs: pytest.fail('trained again'))
+    monkeypatch.setattr(compare_module, 'train_method', lambda *args, **kwargs: pytest.fail('trained again'))
     after = again(metrics=['ssim', 'psnr']).table
     assert 'ssim' not in before and 'ssim' in after and np.allclose(after.psnr, before.psnr, atol=.01) # weights are kept in half precision
     assert after.ssim['l1'] == pytest.approx(pd.read_csv(tmp_path/'l1'/'photos.csv').ssim.mean()) != after.ssim['classification']
@@ -273,7 +272,7 @@ def test_a_method_that_diverges_is_named_and_the_others_go_on(scenes, tmp_path, 
     def diverges(items, out, plan, *args, **kwargs):
         if plan.loss == 'l2': raise TrainingError('Exception occured in `FiniteLoss` when calling event `after_batch`:\n\tthe loss is not finite') # as fastai says it
         return train_method(items, out, plan, *args, **kwargs)
-    monkeypatch.setattr(room, 'train_method', diverges)
+    monkeypatch.setattr(compare_module, 'train_method', diverges)
     found = compare(scenes, tmp_path, ['l2', 'l1'], base=TINY, amount=16, unit='images', device=CPU)
     assert 'l2' not in found.table.index and 'l1' in found.table.index and 'l2 diverged: the loss is not finite' in comparison_markdown(found)
     assert '1/2 l2: diverged' in capsys.readouterr().out
@@ -282,7 +281,7 @@ def test_a_method_that_diverges_is_named_and_the_others_go_on(scenes, tmp_path, 
 
 def test_full_memory_is_no_fault_of_a_method(scenes, tmp_path, monkeypatch):
     def full(self, *args): raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
-    monkeypatch.setattr(Budget, 'after_step', full)
+    monkeypatch.setattr(TrainingBudget, 'after_step', full)
     with pytest.raises(TrainingError, match='^l1: out of memory on cpu with batches of 8 photos of 32 pixels: lower bs'): compare(scenes, tmp_path, ['l1', 'l2'], base=TINY, amount=16, unit='images', device=CPU)
     assert not (tmp_path/'l2').exists()
 
@@ -292,7 +291,7 @@ def test_full_memory_is_no_fault_of_a_method(scenes, tmp_path, monkeypatch):
     (dict(amount=0), 'a budget of 0'), (dict(amount=float('inf')), 'a budget of inf'), (dict(amount=float('nan')), 'a budget of nan'), (dict(unit='hours'), "'seconds', 'images' or 'epochs'"), (dict(base=replace(TINY, task='x')), "task='x'"), (dict(base=replace(TINY, loss='l3')), 'l3')])
 def test_what_is_wrong_is_said_before_training(scenes, tmp_path, kwargs, text, monkeypatch):
     def never(*args, **kwargs): raise AssertionError('trained')
-    if 'base' not in kwargs: monkeypatch.setattr(room, 'train_method', never)
+    if 'base' not in kwargs: monkeypatch.setattr(compare_module, 'train_method', never)
     with pytest.raises(ValueError, match=text): compare(scenes, tmp_path, **(dict(names=['smooth_l1'] if 'l3' not in text else ['paper'], base=TINY, amount=8, unit='images') | kwargs))
 
 
@@ -305,7 +304,7 @@ def test_the_command(photo_folder, tmp_path, capsys, monkeypatch):
     for home in ('HOME', 'USERPROFILE'): monkeypatch.setenv(home, str(tmp_path))
     main([str(photo_folder), '--out=~/run', '--methods', 'l1', '--images', '8', '--size', '32', '--bs', '4', '--metrics', 'psnr,l1_ab'])
     out = capsys.readouterr().out
-    assert '1/1 l1: 0%' in out and '| gray (no colour) |' in out and f'Look at {tmp_path/"run"/"methods_grid.jpg"}' in out
+    assert '1/1 l1: 0%' in out and '| gray (no colour) |' in out and f'ValidationProbe at {tmp_path/"run"/"methods_grid.jpg"}' in out
     table = pd.read_csv(tmp_path/'run'/'methods.csv', index_col=0)
     assert 'l1_ab' in table and 'ssim' not in table
 
@@ -314,11 +313,11 @@ def test_help_lists_groups_and_presets(capsys):
     assert pytest.raises(SystemExit, main, ['--help']).value.code == 0
     out = capsys.readouterr().out
     for text in ('--paper', '--seconds', 'lambda: lambda_0, lambda_10, paper, lambda_1000, l1', 'space: l1, rgb_l1, paper, rgb'): assert text in out
-    assert room._parser().parse_args(['x', '--paper']).preset == (paper_settings, 50, 'epochs')
+    assert compare_module._parser().parse_args(['x', '--paper']).preset == (paper_settings, 50, 'epochs')
 
 
 def test_a_budget_ends_at_the_nearest_step():
-    budget = Budget([10.], 'seconds')
+    budget = TrainingBudget([10.], 'seconds')
     budget.load_state_dict(dict(used=dict(seconds=4., images=7), step=.5, points=[dict(due=0)]))
     assert budget.state_dict() == dict(used=dict(seconds=4., images=7), step=.5, points=[dict(due=0)])
     assert budget.reached(4.25) and not budget.reached(4.26) # half a step more or less

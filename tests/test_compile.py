@@ -6,9 +6,9 @@ import torch
 from torch._dynamo.utils import counters
 
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.game import PatchGANTrainer
-from colorize_lib.training import colorize_learner
-from colorize_lib.compile import compiled
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.engine.learner import colorize_learner
+from colorize_lib.engine.speed import compiled
 from colorize_lib.unet import Unet, resnet_unet
 
 nets = dict(unet=(lambda: Unet(nf=4, n_down=2), 1), resnet_unet=(lambda: resnet_unet(size=32, pretrained=False), 1), gan=(lambda: PatchGAN(nf=4, n_down=2), 3))

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from colorize_lib.data import CropTo, PhotoDL, Photos, describe_left_out, draw_crops, gather, load_split, split_sizes
-from colorize_lib.pictures import PhotoError, photo_files
-from colorize_lib.samples import paint_scene
+from colorize_lib.photos.pictures import PhotoError, photo_files
+from colorize_lib.photos.samples import paint_scene
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize_lib.demo import demo_recipe, main, run_demo, show_default_model
-from colorize_lib.metrics import colorfulness
-from colorize_lib.pictures import show_grid
-from colorize_lib.samples import carried_photos, sample_photos
+from colorize_lib.experiments.demo import demo_recipe, main, run_demo, show_default_model
+from colorize_lib.engine.metrics import colorfulness
+from colorize_lib.photos.pictures import show_grid
+from colorize_lib.photos.samples import carried_photos, sample_photos
 
 
 def test_demo_beats_gray_by_6_db_on_held_out_scenes(tmp_path):
@@ -24,7 +24,7 @@ def test_demo_beats_gray_by_6_db_on_held_out_scenes(tmp_path):
 
 
 def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr('colorize_lib.demo.demo_recipe', lambda n, size: demo_recipe(n, size, 16, 16))
+    monkeypatch.setattr('colorize_lib.experiments.demo.demo_recipe', lambda n, size: demo_recipe(n, size, 16, 16))
     (photo_folder/'notes.jpg').write_text('text')
     main([str(photo_folder), '-o', str(tmp_path/'out'), '--size', '32'])
     out = capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
 def test_default_models_are_shown(task, n_rows, tmp_path, monkeypatch):
     "Rows of given, coloured, truth, two side by side; the last drawing is one without a photo"
     shown = []
-    monkeypatch.setattr('colorize_lib.demo.show_grid', lambda pictures, titles: shown.append(pictures) or show_grid(pictures, titles))
+    monkeypatch.setattr('colorize_lib.experiments.demo.show_grid', lambda pictures, titles: shown.append(pictures) or show_grid(pictures, titles))
     assert show_default_model(carried_photos()[:5], tmp_path, task)['photos'] == 5
     given, coloured, truth = [[np.array(o) for o in shown[0][i::3]] for i in range(3)]
     assert len(given) == len(coloured) == len(truth) == n_rows
@@ -70,6 +70,6 @@ def test_errors_are_one_line_and_exit_code_1(args, text, tmp_path, photo_folder)
 @pytest.mark.parametrize('arg,code,text', [('--help', 0, 'folder of photos to train on'), ('--nonsense', 2, '--nonsense'),
                                            ('nowhere', 1, 'colorize-demo: nowhere: no such file or folder')])
 def test_exit_codes(arg, code, text, tmp_path):
-    done = subprocess.run([sys.executable, '-c', f'from colorize_lib.demo import main; main([{arg!r}])'], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, '-c', f'from colorize_lib.experiments.demo import main; main([{arg!r}])'], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == code and text in done.stdout + done.stderr and 'Traceback' not in done.stderr
     assert not list(tmp_path.iterdir())

@@ -13,59 +13,60 @@ from PIL import Image, ImageDraw, ImageOps, ImageSequence
 from safetensors.torch import load_file
 from torch import nn
 
-from colorize_lib.ab_bins import annealed_mean, bin_centers
-from colorize_lib.checks_pictures import _blues, _torn_sheet
-from colorize_lib.exercises import _find, _open, check, verdict
+from colorize_lib.networks.classification import annealed_mean, bin_centers
+from colorize_lib.exercises.sketch import _blues, _torn_sheet
+from colorize_lib.exercises.checker import all_exercises, checkers, feedback, full_name, seal
+from colorize_lib.exercises import check
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
-from colorize_lib.methods import groups, methods
-from colorize_lib.metrics import bootstrap
-from colorize_lib.monitor import TrainingMonitor
-from colorize_lib.recolor import box_mean
-from colorize_lib.samples import paint_scene
-from colorize_lib.sketch import pencil
-from colorize_lib.train import Plan, run_plan
+from colorize_lib.experiments.methods import groups, methods
+from colorize_lib.engine.metrics import bootstrap
+from colorize_lib.widgets.monitor import TrainingMonitor
+from colorize_lib.apply.recolor import box_mean
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.sketch.sketch import pencil
+from colorize_lib.experiments.plans import Plan, run_plan
 from colorize_lib.unet import Unet
-from colorize_lib.verdicts import checkers, seal, titles
-from colorize_lib.weights import _checksum as tensors_checksum
-from colorize_lib.widgets import Piece
+from colorize_lib.engine.weights import _checksum as tensors_checksum
+from colorize_lib.widgets.pieces import Piece
 from conftest import ROOT
 
-NOTEBOOKS = sorted({name.rpartition('.')[0] for name in [*titles, *_open]})
+EXERCISES = all_exercises()
+NOTEBOOKS = sorted({name.rpartition('.')[0] for name in EXERCISES})
 
 
 def cells(path): return json.loads((ROOT/'nbs'/f'{path}.ipynb').read_text(encoding='utf-8'))['cells']
 
 
+def listed(notebook):
+    "Exercises at the end of a notebook, from number to text"
+    texts = [''.join(c['source']).partition('## Exercises')[2].partition('\n## ')[0] for c in cells(notebook)]
+    return dict(re.findall(r'^(\d)\. (.*)$', '\n'.join(texts), re.M))
+
+
 @pytest.mark.parametrize('notebook', NOTEBOOKS)
 def test_exercises_of_a_notebook_are_those_of_the_list(notebook):
-    text = ''.join(cells(notebook)[-1]['source']).partition('## Exercises')[2]
-    items = dict(re.findall(r'^(\d)\. (.*)$', text, re.M))
+    items = listed(notebook)
     named = {n: re.findall(r"check\('([\w.]+\.(\d))', ", item) for n, item in items.items()}
-    assert set(items) == {name.rpartition('.')[2] for name in [*titles, *_open] if name.startswith(f'{notebook}.')} and 3 <= len(items) <= 5
+    assert {f'{notebook}.{n}' for n in items} == {name for name in EXERCISES if name.rpartition('.')[0] == notebook}
     for n, item in items.items():
         if f'{notebook}.{n}' not in checkers:
             assert not named[n], item
             continue
         (name, number), = named[n]
-        assert number == n and _find(name) == f'{notebook}.{n}'
-    assert sum(map(len, named.values())) >= 2
+        assert number == n
+        assert full_name(name) == f'{notebook}.{n}'
 
 
 def test_a_notebook_that_offers_a_check_is_in_the_list():
-    for path in (ROOT/'nbs').glob('[0-9]*.ipynb'):
-        if re.search(r"^\d\. .*`check\('[^']+', ", ''.join(cells(path.stem)[-1]['source']), re.M): assert path.stem in NOTEBOOKS, path
+    for path in (ROOT/'nbs').rglob('[0-9]*.ipynb'):
+        name = path.relative_to(ROOT/'nbs').with_suffix('').as_posix()
+        if any("check('" in item for item in listed(name).values()): assert name in NOTEBOOKS, path
 
 
 def test_every_checked_exercise_has_a_solution_that_is_run():
     source = '\n'.join(''.join(c['source']) for p in (ROOT/'nbs/solutions').glob('*.ipynb') for c in cells(f'solutions/{p.stem}') if c['cell_type'] == 'code')
-    solved = [_find(name) for name in re.findall(r"^assert check\('([\w.]+)', ", source, re.M)]
+    solved = [full_name(name) for name in re.findall(r"^assert check\('([\w./]+)', ", source, re.M)]
     assert sorted(solved) == sorted(checkers)
-
-
-@pytest.mark.parametrize('file,pattern', [('README.md', r'check` lists (\d+), .* for (\d+) of them'), ('CHANGELOG.md', r'(\d+) exercises; `check` tells for (\d+) of them')])
-def test_they_are_counted_rightly(file, pattern):
-    (listed, checked), = re.findall(pattern, (ROOT/file).read_text(encoding='utf-8'))
-    assert (int(listed), int(checked)) == (len({*titles, *_open}), len(checkers))
 
 
 @pytest.mark.parametrize('junk', [None, -1, 'many', [], (), lambda *args: None, lambda *args: 0., lambda *args: args[0], nn.Identity, np.zeros((3, 3))],
@@ -73,7 +74,7 @@ def test_they_are_counted_rightly(file, pattern):
 def test_junk_is_never_right_and_never_a_traceback(junk):
     for name in checkers:
         if name.startswith('03_compile') and junk is not None: continue # the compiler takes seconds
-        answer = verdict(name, junk)
+        answer = feedback(name, junk)
         assert not answer and answer.hint, name
 
 
@@ -84,11 +85,11 @@ def rotate(rgb, degrees, sign=1, scale=1.):
 
 
 def test_right_wrong_and_why(capsys):
-    assert check('02_lab_space.1', rotate) and check('02.1', rotate) and check('lab_space.1', rotate)
+    assert check('02.1', rotate) and check('02.1', rotate) and check('lab_space.1', rotate)
     assert capsys.readouterr().out.splitlines() == ['02_lab_space.1: right']*3
-    assert 'lightness' in verdict('02.1', lambda rgb, d: rotate(rgb, d, scale=.9)).hint
-    assert 'other way round' in verdict('02.1', lambda rgb, d: rotate(rgb, d, sign=-1)).hint
-    assert check().checked['02_lab_space.1'] == 'solved'
+    assert 'lightness' in feedback('02.1', lambda rgb, d: rotate(rgb, d, scale=.9)).hint
+    assert 'other way round' in feedback('02.1', lambda rgb, d: rotate(rgb, d, sign=-1)).hint
+    assert check().checked['02.1'] == 'solved'
 
 
 def test_an_error_in_a_students_code_is_one_line_with_their_line(capsys):
@@ -98,27 +99,27 @@ def test_an_error_in_a_students_code_is_one_line_with_their_line(capsys):
     assert not check('02.1', mine)
     assert capsys.readouterr().out == '02_lab_space.1: not yet: it raised ZeroDivisionError: division by zero, in the line: def third(): return degrees/0\n'
     def leaves(rgb, degrees): raise SystemExit(3)
-    assert 'SystemExit' in verdict('02.1', leaves).hint
+    assert 'SystemExit' in feedback('02.1', leaves).hint
 
 
 def test_a_check_leaves_random_numbers_and_the_checkers_own_data_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    verdict('02.1', rotate), verdict('06_game.2', nn.Identity)
+    feedback('02.1', rotate), feedback('06.2', nn.Identity)
     assert torch.equal(torch.rand(3), expected)
     def wipes_its_argument(x, radius):
         mean = box_mean(x, radius)
         x.zero_()
         return mean
-    assert verdict('09_recolor.2', wipes_its_argument)
+    assert feedback('recolor.2', wipes_its_argument)
 
 
 def test_names_that_are_unclear_or_unknown():
     with pytest.raises(ValueError, match='which of 03_compile.1, 03_lite_unet.1, 03_unet.1'): check('03.1', 2)
     with pytest.raises(ValueError, match='lists them all'): check('02.77', 2)
     with pytest.raises(TypeError, match='what is your answer'): check('02.1')
-    assert not check('02.5', 'leaves') and verdict('02.5', 'leaves').right is None
+    assert not check('02.5', 'leaves') and feedback('02.5', 'leaves').right is None
 
 
 def test_the_sealed_receptive_field_is_what_a_gradient_finds():
@@ -130,28 +131,28 @@ def test_the_sealed_receptive_field_is_what_a_gradient_finds():
     net(x)
     seen[0][:, 0, 6, 6].sum().backward()
     field = (x.grad.sum((0, 1)) > 0).any(1).sum().item()
-    assert verdict('03_unet.2', field) and seal(field, '03_unet.2') != seal(field, '03_unet.1')
+    assert feedback('03.2', field) and seal(field, '03.2') != seal(field, '03.1')
 
 
 def test_the_pickle_is_not_opened(tmp_path):
     import pickle
     class Writes:
         def __reduce__(self): return open, (str(tmp_path/'opened'), 'w')
-    assert verdict('09_weights.1', pickle.dumps(Writes(), protocol=2)) and not (tmp_path/'opened').exists()
+    assert feedback('weights.1', pickle.dumps(Writes(), protocol=2)) and not (tmp_path/'opened').exists()
 
 
 def test_near_misses():
-    assert 'cut' in verdict('01_cache.1', lambda img, side: np.asarray(img.crop((18, 0, 78, 60)).resize((side, side)))).hint
-    assert 'change sides' in verdict('01_data.2', lambda names, share: sorted(names)[:round(len(names)*share)]).hint
-    assert 'mean over a* and b*' in verdict('07_results.1', lambda p, t: (rgb_to_lab(p) - rgb_to_lab(t))[1:].abs().mean()).hint
-    assert 'not the gradient' in verdict('06_distributed.2', lambda grads, ns: sum(grads)/len(grads)).hint
+    assert 'cut' in feedback('cache.1', lambda img, side: np.asarray(img.crop((18, 0, 78, 60)).resize((side, side)))).hint
+    assert 'change sides' in feedback('01.2', lambda names, share: sorted(names)[:round(len(names)*share)]).hint
+    assert 'mean over a* and b*' in feedback('07.1', lambda p, t: (rgb_to_lab(p) - rgb_to_lab(t))[1:].abs().mean()).hint
+    assert 'not the gradient' in feedback('distributed.2', lambda grads, ns: sum(grads)/len(grads)).hint
     class Pool:
         def give(self, t): pass
         def take(self, *shape): return torch.empty(shape)
-    assert 'used again' in verdict('06_memory.2', Pool).hint
-    assert verdict('06_memory.1', 4096) and 'bytes' in verdict('06_memory.1', 1024).hint
-    assert 'still pools' in verdict('03_unet.3', Unet).hint
-    assert 'scales for 6 filters' in verdict('09_weights.2', lambda w: ((w/w.abs().max()*127).to(torch.int8), w.abs().max()/127)).hint
+    assert 'used again' in feedback('speed.2', Pool).hint
+    assert feedback('speed.1', 4096) and 'bytes' in feedback('speed.1', 1024).hint
+    assert 'still pools' in feedback('03.3', Unet).hint
+    assert 'scales for 6 filters' in feedback('weights.2', lambda w: ((w/w.abs().max()*127).to(torch.int8), w.abs().max()/127)).hint
 
 
 def test_the_fields_that_change_no_weight_change_no_weight(tmp_path):
@@ -165,16 +166,16 @@ def test_the_fields_that_change_no_weight_change_no_weight(tmp_path):
     expected = checksum(base, 'base')
     for k, v in (same | others).items(): assert (checksum(replace(base, **{k: v}), k) == expected) == (k in same), k
     assert {f.name for f in fields(Plan)} == {*same, *others, 'size', 'epochs_l1', 'epochs_gan', 'task', 'generator', 'kwargs', 'precision'}, 'a new field: does it change a weight?'
-    assert verdict('12_train.2', set(same))
+    assert feedback('plans.2', set(same))
 
 
 def refused(name, answer, why):
-    found = verdict(name, answer)
+    found = feedback(name, answer)
     assert found.right is False and why in found.hint, (name, found)
 
 
 def right(name, *answers):
-    for answer in answers: assert verdict(name, answer), verdict(name, answer)
+    for answer in answers: assert feedback(name, answer), feedback(name, answer)
 
 
 def marginal(z, pick=lambda low, high: low, reach=0.):
@@ -190,39 +191,39 @@ def marginal(z, pick=lambda low, high: low, reach=0.):
 
 
 def test_colours_as_classes():
-    right('05_ab_bins.1', (.306, .113), (torch.tensor(.3064), np.float32(.1129)), [.307, .112])
-    refused('05_ab_bins.1', (.33, .127), 'how far is a colour') # a square instead of a circle
-    refused('05_ab_bins.1', (.306, .0904), 'divided by')
-    refused('05_ab_bins.1', (.306, .306), 'weight of its class')
-    refused('05_ab_bins.1', .306, 'two numbers')
-    right('05_ab_bins.2', *[(n, n*65) for n in (963, 966, 969)]) # every second, third, or single step of a channel
-    refused('05_ab_bins.2', (261*4, 261*4*65), 'half as wide')
-    refused('05_ab_bins.2', (966, 966*64), 'bias')
-    right('05_ab_bins.3', marginal, lambda z: marginal(z, lambda low, high: high).numpy())
-    refused('05_ab_bins.3', lambda z: annealed_mean(z.log(), 1), 'on one side')
-    refused('05_ab_bins.3', lambda z: annealed_mean(z.log(), .001), 'on one side')
-    refused('05_ab_bins.3', lambda z: marginal(z, reach=10.), 'along a')
-    refused('05_ab_bins.3', lambda z: marginal(z)[:, [1, 0]], 'on one side')
-    refused('05_ab_bins.3', lambda z: marginal(z)[0], 'the shape is')
+    right('classification.1', (.306, .113), (torch.tensor(.3064), np.float32(.1129)), [.307, .112])
+    refused('classification.1', (.33, .127), 'how far is a colour') # a square instead of a circle
+    refused('classification.1', (.306, .0904), 'divided by')
+    refused('classification.1', (.306, .306), 'weight of its class')
+    refused('classification.1', .306, 'two numbers')
+    right('classification.2', *[(n, n*65) for n in (963, 966, 969)]) # every second, third, or single step of a channel
+    refused('classification.2', (261*4, 261*4*65), 'half as wide')
+    refused('classification.2', (966, 966*64), 'bias')
+    right('classification.3', marginal, lambda z: marginal(z, lambda low, high: high).numpy())
+    refused('classification.3', lambda z: annealed_mean(z.log(), 1), 'on one side')
+    refused('classification.3', lambda z: annealed_mean(z.log(), .001), 'on one side')
+    refused('classification.3', lambda z: marginal(z, reach=10.), 'along a')
+    refused('classification.3', lambda z: marginal(z)[:, [1, 0]], 'on one side')
+    refused('classification.3', lambda z: marginal(z)[0], 'the shape is')
 
 
 def test_results_for_the_explorer():
     def centred(a): return (a - a.mean((1, 2), keepdims=True))/a.std((1, 2), keepdims=True)
-    right('14_loss_results.2', lambda a, b: (centred(a)*centred(b)).mean((1, 2)), lambda a, b: [float(np.corrcoef(x.ravel(), y.ravel())[0, 1]) for x, y in zip(a, b)])
-    refused('14_loss_results.2', lambda a, b: (a*b).mean((1, 2)), 'louder')
-    refused('14_loss_results.2', lambda a, b: abs((centred(a)*centred(b)).mean((1, 2))), 'opposite')
-    refused('14_loss_results.2', lambda a, b: np.full(5, np.corrcoef(a.ravel(), b.ravel())[0, 1]), 'each photo')
-    refused('14_loss_results.2', lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1], 'the shape is ()')
+    right('loss_results.2', lambda a, b: (centred(a)*centred(b)).mean((1, 2)), lambda a, b: [float(np.corrcoef(x.ravel(), y.ravel())[0, 1]) for x, y in zip(a, b)])
+    refused('loss_results.2', lambda a, b: (a*b).mean((1, 2)), 'louder')
+    refused('loss_results.2', lambda a, b: abs((centred(a)*centred(b)).mean((1, 2))), 'opposite')
+    refused('loss_results.2', lambda a, b: np.full(5, np.corrcoef(a.ravel(), b.ravel())[0, 1]), 'each photo')
+    refused('loss_results.2', lambda a, b: np.corrcoef(a.ravel(), b.ravel())[0, 1], 'the shape is ()')
 
     def jump(pictures, dims=(2, 3), length=lambda d: d.norm(dim=1), channels=slice(1, None), scale=255):
         lab = rgb_to_lab(torch.from_numpy(pictures).permute(0, 3, 1, 2)/scale)[:, channels]
         return torch.stack([length(lab.diff(dim=dim)).mean() for dim in dims]).mean()
-    right('14_loss_results.3', jump, lambda pictures: float(jump(pictures)))
-    refused('14_loss_results.3', lambda p: jump(p, channels=slice(None)), 'gray noise')
-    for dim in (2, 3): refused('14_loss_results.3', lambda p, dim=dim: jump(p, (dim,)), 'one direction')
-    refused('14_loss_results.3', lambda p: jump(p, length=lambda d: d.abs().sum(1)), 'units')
-    refused('14_loss_results.3', lambda p: jump(p, length=lambda d: d.abs()), 'units')
-    refused('14_loss_results.3', lambda p: jump(p)/110, 'units')
+    right('loss_results.3', jump, lambda pictures: float(jump(pictures)))
+    refused('loss_results.3', lambda p: jump(p, channels=slice(None)), 'gray noise')
+    for dim in (2, 3): refused('loss_results.3', lambda p, dim=dim: jump(p, (dim,)), 'one direction')
+    refused('loss_results.3', lambda p: jump(p, length=lambda d: d.abs().sum(1)), 'units')
+    refused('loss_results.3', lambda p: jump(p, length=lambda d: d.abs()), 'units')
+    refused('loss_results.3', lambda p: jump(p)/110, 'units')
 
 
 def hue(rgb): return torch.atan2(*rgb_to_lab(rgb)[[2, 1]]).rad2deg()
@@ -236,19 +237,19 @@ def hue_error(pred, true, least=10, unit=1.):
 
 
 def test_metrics():
-    right('07_metrics.1', hue_error, lambda p, t: float(hue_error(p.double(), t.double())), lambda p, t: hue_error(p, t).numpy())
-    refused('07_metrics.1', lambda p, t: hue_error(p, t, unit=np.pi/180), '30 degrees apart')
-    refused('07_metrics.1', lambda p, t: (hue(p) - hue(t)).abs().mean(), '-170')
-    refused('07_metrics.1', lambda p, t: (hue(p).mean() - hue(t).mean()).abs() if (hue(t) > -100).all() else torch.tensor(20.), 'cancel')
-    for least in (0, 2): refused('07_metrics.1', lambda p, t, least=least: hue_error(p, t, least), 'paler than')
+    right('metrics.1', hue_error, lambda p, t: float(hue_error(p.double(), t.double())), lambda p, t: hue_error(p, t).numpy())
+    refused('metrics.1', lambda p, t: hue_error(p, t, unit=np.pi/180), '30 degrees apart')
+    refused('metrics.1', lambda p, t: (hue(p) - hue(t)).abs().mean(), '-170')
+    refused('metrics.1', lambda p, t: (hue(p).mean() - hue(t).mean()).abs() if (hue(t) > -100).all() else torch.tensor(20.), 'cancel')
+    for least in (0, 2): refused('metrics.1', lambda p, t, least=least: hue_error(p, t, least), 'paler than')
     rng = np.random.default_rng(1)
     hard = rng.normal(20, 5, 300)
-    right('07_metrics.2', (hard, hard + .2), [hard + .2, hard], torch.from_numpy(np.stack([hard, hard + .2 + rng.normal(0, .1, 300)])), ((hard + .2).tolist(), hard.tolist()))
-    refused('07_metrics.2', (hard, rng.permutation(hard) + .2), 'may be 0')
-    refused('07_metrics.2', (hard/100, hard/100 + .2), 'wide')
-    refused('07_metrics.2', (hard, hard + 2), '2.00 dB apart')
-    right('07_metrics.3', .8, np.float32(.8), torch.tensor(.8))
-    for wrong in (.2, 1 - 30/110, .89): refused('07_metrics.3', wrong, 'threshold')
+    right('metrics.2', (hard, hard + .2), [hard + .2, hard], torch.from_numpy(np.stack([hard, hard + .2 + rng.normal(0, .1, 300)])), ((hard + .2).tolist(), hard.tolist()))
+    refused('metrics.2', (hard, rng.permutation(hard) + .2), 'may be 0')
+    refused('metrics.2', (hard/100, hard/100 + .2), 'wide')
+    refused('metrics.2', (hard, hard + 2), '2.00 dB apart')
+    right('metrics.3', .8, np.float32(.8), torch.tensor(.8))
+    for wrong in (.2, 1 - 30/110, .89): refused('metrics.3', wrong, 'threshold')
     assert bootstrap(hard)[2] - bootstrap(hard)[1] > 1
 
 
@@ -258,19 +259,19 @@ def hatched(x, weight=1., detail=.5, step=lambda y, x: y + x):
 
 
 def test_sketches():
-    right('08_sketch.1', lambda x: pencil(1 - x), lambda x: pencil(1 - x, weight=2., detail=.1), lambda x: pencil((1 - x).double()).numpy())
-    refused('08_sketch.1', pencil, 'dark side')
-    refused('08_sketch.1', lambda x: 1 - pencil(x), 'not white')
-    refused('08_sketch.1', torch.ones_like, 'no line')
-    right('08_sketch.2', hatched, lambda x, w, d: hatched(x, step=lambda y, x: y), lambda x, w, d: hatched(x, step=lambda y, x: 2*y - x).numpy())
-    refused('08_sketch.2', lambda x, w, d: x, 'not made of lines')
-    refused('08_sketch.2', lambda x, w, d: (torch.rand_like(x) < x).float(), 'common direction')
-    refused('08_sketch.2', lambda x, w, d: hatched(x.clamp(max=.5)), 'white stays white')
-    refused('08_sketch.2', lambda x, w, d: hatched(x*0 + .5).where(x < 1, 1.), 'the darker')
-    right('08_sketch.3', .36, torch.tensor(.3596))
-    for wrong in (.25, .5, .6, 1): refused('08_sketch.3', wrong, 'kernel')
-    right('08_drawings.2', 40, 41, 42.)
-    for wrong in (20, 21, 84): refused('08_drawings.2', wrong, 'window')
+    right('sketch.1', lambda x: pencil(1 - x), lambda x: pencil(1 - x, weight=2., detail=.1), lambda x: pencil((1 - x).double()).numpy())
+    refused('sketch.1', pencil, 'dark side')
+    refused('sketch.1', lambda x: 1 - pencil(x), 'not white')
+    refused('sketch.1', torch.ones_like, 'no line')
+    right('sketch.2', hatched, lambda x, w, d: hatched(x, step=lambda y, x: y), lambda x, w, d: hatched(x, step=lambda y, x: 2*y - x).numpy())
+    refused('sketch.2', lambda x, w, d: x, 'not made of lines')
+    refused('sketch.2', lambda x, w, d: (torch.rand_like(x) < x).float(), 'common direction')
+    refused('sketch.2', lambda x, w, d: hatched(x.clamp(max=.5)), 'white stays white')
+    refused('sketch.2', lambda x, w, d: hatched(x*0 + .5).where(x < 1, 1.), 'the darker')
+    right('sketch.3', .36, torch.tensor(.3596))
+    for wrong in (.25, .5, .6, 1): refused('sketch.3', wrong, 'kernel')
+    right('drawings.2', 40, 41, 42.)
+    for wrong in (20, 21, 84): refused('drawings.2', wrong, 'window')
 
 
 def test_a_torn_sheet():
@@ -278,44 +279,44 @@ def test_a_torn_sheet():
         x = np.array(img)
         x[np.ptp(x.astype(int), axis=-1) > level] = fill
         return Image.fromarray(x)
-    right('08_drawings.3', without, lambda img: without(img, 40, (246, 244, 238)).convert('L'))
-    refused('08_drawings.3', lambda img: img.convert('L'), 'still to be seen')
-    refused('08_drawings.3', lambda img: Image.fromarray(np.array(img).max(-1)), 'still to be seen')
-    refused('08_drawings.3', lambda img: img.convert('L').point(lambda v: 255 if v > 70 else v), 'pale')
-    refused('08_drawings.3', lambda img: Image.new('L', img.size), 'dark')
+    right('drawings.3', without, lambda img: without(img, 40, (246, 244, 238)).convert('L'))
+    refused('drawings.3', lambda img: img.convert('L'), 'still to be seen')
+    refused('drawings.3', lambda img: Image.fromarray(np.array(img).max(-1)), 'still to be seen')
+    refused('drawings.3', lambda img: img.convert('L').point(lambda v: 255 if v > 70 else v), 'pale')
+    refused('drawings.3', lambda img: Image.new('L', img.size), 'dark')
     for blue in _blues:
         _, lines, pencil_ = _torn_sheet(blue)
         assert .05 < lines.mean() < .15 and .01 < pencil_.mean() < .1
 
 
 def test_workers_and_files():
-    right('10_workers.1', 2, 2., torch.tensor(2))
-    for wrong in (1, 3, 20): refused('10_workers.1', wrong, 'newest')
+    right('jobs.1', 2, 2., torch.tensor(2))
+    for wrong in (1, 3, 20): refused('jobs.1', wrong, 'newest')
     def one_by_one(worker, jobs):
         out = []
         for job in jobs:
             try: out.append(worker.submit(job).result())
             except Exception as e: out.append(e)
         return tuple(out)
-    right('10_workers.2', one_by_one, lambda worker, jobs: [f.exception() or f.result() for f in [worker.submit(j) for j in jobs]])
-    refused('10_workers.2', lambda worker, jobs: [worker.submit(j).result() for j in jobs], 'it raised KeyError')
-    refused('10_workers.2', lambda worker, jobs: [str(f.exception() or f.result()) for f in map(worker.submit, jobs)], 'exception itself')
-    refused('10_workers.2', lambda worker, jobs: [f.exception() for f in map(worker.submit, jobs)], 'in their order')
+    right('jobs.2', one_by_one, lambda worker, jobs: [f.exception() or f.result() for f in [worker.submit(j) for j in jobs]])
+    refused('jobs.2', lambda worker, jobs: [worker.submit(j).result() for j in jobs], 'it raised KeyError')
+    refused('jobs.2', lambda worker, jobs: [str(f.exception() or f.result()) for f in map(worker.submit, jobs)], 'exception itself')
+    refused('jobs.2', lambda worker, jobs: [f.exception() for f in map(worker.submit, jobs)], 'in their order')
     def here(job):
         try: return job('the model')
         except KeyError as e: return e
-    refused('10_workers.2', lambda worker, jobs: list(map(here, jobs)), 'own thread')
+    refused('jobs.2', lambda worker, jobs: list(map(here, jobs)), 'own thread')
 
     def size(head): return np.prod(Image.open(io.BytesIO(head)).size)/1e6
-    right('10_shots.1', size, lambda head: float(size(head)))
-    refused('10_shots.1', lambda head: len(head)/1e6, 'width times')
-    refused('10_shots.1', lambda head: np.asarray(Image.open(io.BytesIO(head))).size/3e6, 'truncated')
-    right('10_shots.3', lambda data: [o.convert('RGB') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))])
-    refused('10_shots.3', lambda data: [Image.open(io.BytesIO(data)).convert('RGB')], 'you found 1')
-    refused('10_shots.3', lambda data: list(ImageSequence.Iterator(Image.open(io.BytesIO(data)))), 'equal')
-    refused('10_shots.3', lambda data: [o.convert('L') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))], 'wants RGB')
-    refused('10_shots.3', lambda data: [Image.open(io.BytesIO(data)).convert('RGB') for _ in ImageSequence.Iterator(Image.open(io.BytesIO(data)))], 'equal')
-    refused('10_shots.3', lambda data: [o.convert('RGB') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))][::-1], 'in their order')
+    right('jobs.4', size, lambda head: float(size(head)))
+    refused('jobs.4', lambda head: len(head)/1e6, 'width times')
+    refused('jobs.4', lambda head: np.asarray(Image.open(io.BytesIO(head))).size/3e6, 'truncated')
+    right('jobs.6', lambda data: [o.convert('RGB') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))])
+    refused('jobs.6', lambda data: [Image.open(io.BytesIO(data)).convert('RGB')], 'you found 1')
+    refused('jobs.6', lambda data: list(ImageSequence.Iterator(Image.open(io.BytesIO(data)))), 'equal')
+    refused('jobs.6', lambda data: [o.convert('L') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))], 'wants RGB')
+    refused('jobs.6', lambda data: [Image.open(io.BytesIO(data)).convert('RGB') for _ in ImageSequence.Iterator(Image.open(io.BytesIO(data)))], 'equal')
+    refused('jobs.6', lambda data: [o.convert('RGB') for o in ImageSequence.Iterator(Image.open(io.BytesIO(data)))][::-1], 'in their order')
 
 
 def test_pieces_and_the_app():
@@ -323,22 +324,22 @@ def test_pieces_and_the_app():
         log = []
         stage.observe(lambda change: log.append(value(change)), name)
         return log
-    right('10_widgets.1', follow)
-    refused('10_widgets.1', lambda stage: follow(stage, tr.All), 'True')
-    refused('10_widgets.1', lambda stage: follow(stage, value=lambda change: change['old']), '[50.0, 20.0]')
+    right('pieces.1', follow)
+    refused('pieces.1', lambda stage: follow(stage, tr.All), 'True')
+    refused('pieces.1', lambda stage: follow(stage, value=lambda change: change['old']), '[50.0, 20.0]')
     js = 'export default {{ render({{ model, el }}) {{ el.addEventListener("click", () => {{ model.set("count", model.get("count") + 1); {} }}) }} }}'
     clicks = lambda end, **traits: type('Clicks', (Piece,), dict(_esm=js.format(end)) | traits)
-    right('10_widgets.2', clicks('model.save_changes()', count=tr.Int(0).tag(sync=True)), clicks('model.send("count")', count=tr.Int().tag(sync=True)))
-    refused('10_widgets.2', clicks('', count=tr.Int(0).tag(sync=True)), 'what tells Python')
-    for traits in (dict(count=tr.Int(0)), {}): refused('10_widgets.2', clicks('model.save_changes()', **traits), 'share')
-    refused('10_widgets.2', clicks('', count=tr.Int(3).tag(sync=True)), 'begins with 3')
+    right('pieces.2', clicks('model.save_changes()', count=tr.Int(0).tag(sync=True)), clicks('model.send("count")', count=tr.Int().tag(sync=True)))
+    refused('pieces.2', clicks('', count=tr.Int(0).tag(sync=True)), 'what tells Python')
+    for traits in (dict(count=tr.Int(0)), {}): refused('pieces.2', clicks('model.save_changes()', **traits), 'share')
+    refused('pieces.2', clicks('', count=tr.Int(3).tag(sync=True)), 'begins with 3')
 
     good = lambda shots, look: [s for s in shots if s.data and s.state not in ('waiting', 'working') and s.look != look]
-    right('10_colorize_app.1', good, lambda shots, look: [s.name for s in good(shots, look)])
-    refused('10_colorize_app.1', lambda shots, look: [s for s in shots if s.look != look], 'its turn')
-    refused('10_colorize_app.1', lambda shots, look: [s for s in shots if s.state in ('done', 'failed') and s.look != look], 'nothing to colour')
-    refused('10_colorize_app.1', lambda shots, look: [s for s in shots if s.state == 'done'], 'these very settings')
-    refused('10_colorize_app.1', lambda shots, look: [s for s in good(shots, look) if s.state == 'done'], 'you found 1')
+    right('colorize_app.1', good, lambda shots, look: [s.name for s in good(shots, look)])
+    refused('colorize_app.1', lambda shots, look: [s for s in shots if s.look != look], 'its turn')
+    refused('colorize_app.1', lambda shots, look: [s for s in shots if s.state in ('done', 'failed') and s.look != look], 'nothing to colour')
+    refused('colorize_app.1', lambda shots, look: [s for s in shots if s.state == 'done'], 'these very settings')
+    refused('colorize_app.1', lambda shots, look: [s for s in good(shots, look) if s.state == 'done'], 'you found 1')
 
     def numbered(names, taken=()):
         taken, out = set(taken), []
@@ -348,39 +349,39 @@ def test_pieces_and_the_app():
             while new in out or new != name and new in taken: new, n = f'{n}_{stem}{dot}{suffix}', n + 1
             out.append(new)
         return out
-    right('10_colorize_app.2', lambda names: numbered(names, names))
-    refused('10_colorize_app.2', numbered, 'first time')
-    refused('10_colorize_app.2', lambda names: [nm if nm not in names[:i] else f'{i}_{nm}' for i, nm in enumerate(names)], '1_a.png is there 2 times')
-    refused('10_colorize_app.2', lambda names: [f'{nm}_{i}' for i, nm in enumerate(names)], 'suffix')
-    refused('10_colorize_app.2', lambda names: list(dict.fromkeys(names)), 'as many')
+    right('colorize_app.2', lambda names: numbered(names, names))
+    refused('colorize_app.2', numbered, 'first time')
+    refused('colorize_app.2', lambda names: [nm if nm not in names[:i] else f'{i}_{nm}' for i, nm in enumerate(names)], '1_a.png is there 2 times')
+    refused('colorize_app.2', lambda names: [f'{nm}_{i}' for i, nm in enumerate(names)], 'suffix')
+    refused('colorize_app.2', lambda names: list(dict.fromkeys(names)), 'as many')
 
 
 def test_explorers(tmp_path):
-    from colorize_lib.loss_explorer import LossResults, Method, save_results
-    right('10_lab_explorer.2', 55, torch.tensor(54.), np.float32(56.5))
-    for wrong in (20, 50, 65, 90): refused('10_lab_explorer.2', wrong, 'island covers')
-    refused('10_lab_explorer.2', 400, 'between 0 and 100')
+    from colorize_lib.widgets.loss_explorer import LossResults, Method, save_results
+    right('lab_explorer.2', 55, torch.tensor(54.), np.float32(56.5))
+    for wrong in (20, 50, 65, 90): refused('lab_explorer.2', wrong, 'island covers')
+    refused('lab_explorer.2', 400, 'between 0 and 100')
     t = torch.linspace(0, 1, 64).expand(64, 64)
     ramp = lambda b0, b1: Image.fromarray((lab_to_rgb(torch.stack([30 + 50*t, t*0, b0 + (b1 - b0)*t]))*255).round().byte().permute(1, 2, 0).numpy())
-    right('10_lab_explorer.3', ramp(-30, 30), ramp(30, -20), ramp(-30, 30).convert('RGBA'))
-    refused('10_lab_explorer.3', ramp(5, 10), 'varies')
-    refused('10_lab_explorer.3', paint_scene(1, 48).rotate(90), 'gray tells')
+    right('lab_explorer.3', ramp(-30, 30), ramp(30, -20), ramp(-30, 30).convert('RGBA'))
+    refused('lab_explorer.3', ramp(5, 10), 'varies')
+    refused('lab_explorer.3', paint_scene(1, 48).rotate(90), 'gray tells')
 
     gray, truth = np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
     def file(*values, same=False): return save_results(LossResults(gray, truth, [Method('both', truth + np.uint8(1 if same else v), v) for v in values]), tmp_path/'mine.npz')
-    right('10_loss_explorer.2', file(1., 2., 3.))
-    right('10_loss_explorer.2', str(file(1., 2., 3.)))
-    refused('10_loss_explorer.2', file(1., 2.), 'there are 2')
-    refused('10_loss_explorer.2', file(1., 2., 3., same=True), 'exactly the same')
-    refused('10_loss_explorer.2', tmp_path/'gone.npz', 'no such file')
+    right('loss_explorer.2', file(1., 2., 3.))
+    right('loss_explorer.2', str(file(1., 2., 3.)))
+    refused('loss_explorer.2', file(1., 2.), 'there are 2')
+    refused('loss_explorer.2', file(1., 2., 3., same=True), 'exactly the same')
+    refused('loss_explorer.2', tmp_path/'gone.npz', 'no such file')
 
     def annealed(p, centers, T, scale=lambda p: p.amax(1, keepdim=True)):
         p = (p/scale(p))**(1/T)
         return (p/p.sum(1, keepdim=True)) @ centers
-    right('10_loss_explorer.3', annealed, lambda p, c, T: annealed(p.double(), c.double(), T).numpy())
-    refused('10_loss_explorer.3', lambda p, c, T: annealed(p, c, T, lambda p: 1.), 'NaN')
-    refused('10_loss_explorer.3', lambda p, c, T: annealed(p, c, 1/T), 'T=0.38')
-    refused('10_loss_explorer.3', lambda p, c, T: c[p.argmax(1)], 'T=1')
+    right('loss_explorer.3', annealed, lambda p, c, T: annealed(p.double(), c.double(), T).numpy())
+    refused('loss_explorer.3', lambda p, c, T: annealed(p, c, T, lambda p: 1.), 'NaN')
+    refused('loss_explorer.3', lambda p, c, T: annealed(p, c, 1/T), 'T=0.38')
+    refused('loss_explorer.3', lambda p, c, T: c[p.argmax(1)], 'T=1')
 
 
 def test_the_pad():
@@ -388,31 +389,31 @@ def test_the_pad():
         w, out = drawing.width, drawing.copy()
         out.paste(ImageOps.mirror(drawing.crop((0, 0, w//2, drawing.height))), (w - w//2, 0))
         return out
-    right('10_sketch_pad.2', mirrored, lambda d: mirrored(d).convert('RGB'), lambda d: np.asarray(mirrored(d)))
-    refused('10_sketch_pad.2', ImageOps.mirror, 'left half has changed')
-    refused('10_sketch_pad.2', lambda d: d, 'not the mirror image')
-    refused('10_sketch_pad.2', lambda d: ImageOps.mirror(mirrored(ImageOps.mirror(d))), 'left half has changed')
+    right('sketch_pad.2', mirrored, lambda d: mirrored(d).convert('RGB'), lambda d: np.asarray(mirrored(d)))
+    refused('sketch_pad.2', ImageOps.mirror, 'left half has changed')
+    refused('sketch_pad.2', lambda d: d, 'not the mirror image')
+    refused('sketch_pad.2', lambda d: ImageOps.mirror(mirrored(ImageOps.mirror(d))), 'left half has changed')
 
     def draw(strokes, size, at=lambda x, y: (x, y), mode='L', width=1, ink=0, joined=False):
         im = Image.new(mode, (size, size), 'white')
         for stroke in [sum(strokes, [])] if joined else strokes: ImageDraw.Draw(im).line([tuple(v*size for v in at(*p)) for p in stroke], fill=ink, width=width)
         return im
-    right('10_sketch_pad.3', draw, lambda s, n: draw(s, n, mode='RGB', width=n//40), lambda s, n: draw(s, n, ink=90, width=3))
-    refused('10_sketch_pad.3', lambda s, n: draw(s, n, lambda x, y: (y, x)), 'changed places')
-    refused('10_sketch_pad.3', lambda s, n: draw(s, n, lambda x, y: (x, 1 - y)), 'on its head')
-    refused('10_sketch_pad.3', lambda s, n: draw(s, n, joined=True), 'lifted')
-    refused('10_sketch_pad.3', lambda s, n: draw([o[:2] for o in s], n), 'dark line')
-    refused('10_sketch_pad.3', lambda s, n: ImageOps.invert(draw(s, n)), 'not white')
-    refused('10_sketch_pad.3', lambda s, n: draw(s, 512), 'size x size')
+    right('sketch_pad.3', draw, lambda s, n: draw(s, n, mode='RGB', width=n//40), lambda s, n: draw(s, n, ink=90, width=3))
+    refused('sketch_pad.3', lambda s, n: draw(s, n, lambda x, y: (y, x)), 'changed places')
+    refused('sketch_pad.3', lambda s, n: draw(s, n, lambda x, y: (x, 1 - y)), 'on its head')
+    refused('sketch_pad.3', lambda s, n: draw(s, n, joined=True), 'lifted')
+    refused('sketch_pad.3', lambda s, n: draw([o[:2] for o in s], n), 'dark line')
+    refused('sketch_pad.3', lambda s, n: ImageOps.invert(draw(s, n)), 'not white')
+    refused('sketch_pad.3', lambda s, n: draw(s, 512), 'size x size')
 
 
 def test_the_monitor():
-    right('10_monitor.1', 5, 5.05, torch.tensor(5.))
-    for wrong in (1, .5, 50): refused('10_monitor.1', wrong, 'hundredth')
+    right('monitor.1', 5, 5.05, torch.tensor(5.))
+    for wrong in (1, .5, 50): refused('monitor.1', wrong, 'hundredth')
     def median(points, n, f=np.median): return [(s, f([v for _, v in points[max(0, i + 1 - n):i + 1]])) for i, (s, _) in enumerate(points)]
-    right('10_monitor.2', median, lambda points, n: [[s, torch.tensor(v)] for s, v in median(points, n)])
-    refused('10_monitor.2', lambda points, n: median(points, n, np.mean), 'medians')
-    refused('10_monitor.2', lambda points, n: median(points, n)[n - 1:], 'as many')
+    right('monitor.2', median, lambda points, n: [[s, torch.tensor(v)] for s, v in median(points, n)])
+    refused('monitor.2', lambda points, n: median(points, n, np.mean), 'medians')
+    refused('monitor.2', lambda points, n: median(points, n)[n - 1:], 'as many')
     class Film(TrainingMonitor):
         def begin(self):
             super().begin()
@@ -425,29 +426,29 @@ def test_the_monitor():
         def after_epoch(self):
             super().after_epoch()
             self.frames.append(self.strip)
-    right('10_monitor.3', Film)
-    refused('10_monitor.3', AnEpoch, 'are 2')
-    refused('10_monitor.3', TrainingMonitor, 'monitor.frames')
+    right('monitor.3', Film)
+    refused('monitor.3', AnEpoch, 'are 2')
+    refused('monitor.3', TrainingMonitor, 'monitor.frames')
 
 
 def test_methods_and_comparisons(monkeypatch):
-    right('13_methods.1', 24, torch.tensor(24.))
-    for wrong in (12, 30, 36): refused('13_methods.1', wrong, 'proportion')
+    right('methods.1', 24, torch.tensor(24.))
+    for wrong in (12, 30, 36): refused('methods.1', wrong, 'proportion')
     for name, change, why in (('good', {}, ''), ('longer', dict(epochs_gan=3), ''), ('stage', dict(epochs_l1=1), 'epochs_l1'), ('loss', dict(loss='l2'), 'loss'), ('no_game', dict(epochs_l1=1, epochs_gan=0), 'no game')):
         monkeypatch.setitem(methods, name, methods['paper'] | dict(lambda_l1=30) | change)
-        refused('13_methods.2', name, why) if why else right('13_methods.2', name)
-    for name, why in (('lambda_10', 'its lambda is 10'), ('gone', 'not a name')): refused('13_methods.2', name, why)
+        refused('methods.2', name, why) if why else right('methods.2', name)
+    for name, why in (('lambda_10', 'its lambda is 10'), ('gone', 'not a name')): refused('methods.2', name, why)
 
     better = lambda table: table.index[table['over gray_low'] > 0]
-    right('14_compare.3', better, lambda table: set(better(table)), lambda table: [*better(table)][::-1])
-    refused('14_compare.3', lambda table: table.index[table['over gray'] > 0], 'is it certain')
-    refused('14_compare.3', lambda table: table.index[table.psnr > 22], 'no method')
-    refused('14_compare.3', lambda table: ['l1'], 'you found 1')
-    refused('14_compare.3', lambda table: table[table['over gray_low'] > 0], 'expected names')
+    right('compare.3', better, lambda table: set(better(table)), lambda table: [*better(table)][::-1])
+    refused('compare.3', lambda table: table.index[table['over gray'] > 0], 'is it certain')
+    refused('compare.3', lambda table: table.index[table.psnr > 22], 'no method')
+    refused('compare.3', lambda table: ['l1'], 'you found 1')
+    refused('compare.3', lambda table: table[table['over gray_low'] > 0], 'expected names')
     assert isinstance(better(pd.DataFrame({'over gray_low': [1.]}, index=['l1'])), pd.Index)
 
     for nf in (8, 16): monkeypatch.setitem(methods, f'nf{nf}', methods['l1'] | dict(kwargs=dict(nf=nf)))
     for names, why in ((['nf8', 'nf16'], ''), (['l1', 'paper'], ''), (('l1', 'l2', 'smooth_l1'), ''), (['l1'], 'alone'), (['nf8', 'nf8'], 'same plan'), (['nf8', 'l2'], 'loss'), (['l1', 'pix2pix'], 'generator'), (['l1', 'gone'], 'gone')):
         monkeypatch.setitem(groups, 'mine', names)
-        refused('14_compare.4', 'mine', why) if why else right('14_compare.4', 'mine')
-    for wrong in {*groups, 'nothing'} - {'mine'}: refused('14_compare.4', wrong, 'that you have added')
+        refused('compare.4', 'mine', why) if why else right('compare.4', 'mine')
+    for wrong in {*groups, 'nothing'} - {'mine'}: refused('compare.4', wrong, 'that you have added')

@@ -7,15 +7,14 @@ import sys
 
 import pytest
 
-from colorize_lib import memory
-from colorize_lib.memory import held_memory
+from colorize_lib.engine import speed as memory
+from colorize_lib.engine.speed import held_memory
 from conftest import ROOT
 
 glibc = pytest.mark.skipif(sys.platform != 'linux' or not hasattr(ctypes.CDLL(None), 'gnu_get_libc_version'), reason='needs glibc')
 MB = 2**20
 START = """
 import json, resource, torch
-from colorize_lib.memory import held_memory
 n_bytes = 100*2**20 # more than glibc's largest limit, so that it is a block of its own
 def fresh(): torch.ones(n_bytes, dtype=torch.uint8)
 def faults():
@@ -66,8 +65,8 @@ def test_a_learner_trains_in_held_memory():
     "A network that asks for a large block in each step"
     counted, after = fresh_process("""
 from colorize_lib.lab import colorize_dls
-from colorize_lib.samples import paint_scene
-from colorize_lib.training import colorize_learner
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.engine.learner import colorize_learner
 counted = []
 class Wide(torch.nn.Module):
     def __init__(self): super().__init__(); self.conv = torch.nn.Conv2d(1, 2, 1)

@@ -9,7 +9,7 @@ import torch
 from scipy import integrate
 
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
-from colorize_lib.metrics import bootstrap, color_prior, colorfulness, fid, is_constant, lpips, measures, photo_metrics, usable
+from colorize_lib.engine.metrics import bootstrap, color_prior, colorfulness, fid, is_constant, lpips, measures, photo_metrics, usable
 
 
 def test_colorfulness_is_hasler_suesstrunk():

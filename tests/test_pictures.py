@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from colorize_lib.pictures import PhotoError, is_gray, open_photo, photo_files, show_grid
-from colorize_lib.samples import paint_scene
+from colorize_lib.photos.pictures import PhotoError, is_gray, open_photo, photo_files, show_grid
+from colorize_lib.photos.samples import paint_scene
 
 
 def test_photo_files_are_sorted_and_found_at_any_depth(photo_folder):

@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from colorize_lib.lab import colorize_dls
-from colorize_lib.model_card import grid_pattern
-from colorize_lib.pix2pix_unet import Pix2PixUnet
-from colorize_lib.game import PatchGANTrainer
-from colorize_lib.training import colorize_learner
+from colorize_lib.apply.model_card import grid_pattern
+from colorize_lib.networks.pix2pix_unet import Pix2PixUnet
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.patchgan import PatchGAN
 from colorize_lib.unet import Unet, n_params
-from colorize_lib.weights import generators, load_weights, save_weights
+from colorize_lib.engine.weights import generators, load_weights, save_weights
 
 
 def test_as_published():

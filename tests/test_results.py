@@ -9,8 +9,8 @@ import torch
 from colorize_lib.lab import Grayscale, colorize_dls, tasks
 from colorize_lib.patchgan import PatchGAN
 from colorize_lib.results import colored, comparison_table, evaluate, gallery, interval_table, loss_table, plot_losses
-from colorize_lib.game import PatchGANTrainer, loss_names
-from colorize_lib.training import colorize_learner
+from colorize_lib.training import PatchGANTrainer, loss_names
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
 
 

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from colorize_lib.pictures import is_gray, open_photo
-from colorize_lib.samples import carried_photos, coco_sample, paint_scene, sample_photos
+from colorize_lib.photos.pictures import is_gray, open_photo
+from colorize_lib.photos.samples import carried_photos, coco_sample, paint_scene, sample_photos
 
 
 def test_carried_photos_are_real_and_colourful():

@@ -8,20 +8,20 @@ import torch
 from PIL import Image, ImageChops
 from skimage import feature
 
-from colorize_lib.checkpoints import Checkpoints
-from colorize_lib.colorizer import Colorizer, SketchPicture, picture_tasks
-from colorize_lib.commands import main as colorize
-from colorize_lib.drawings import clean_drawing, draw_house, is_dark_mode, looks_like_drawing
+from colorize_lib.engine.checkpoints import Checkpoints
+from colorize_lib.apply.colorizer import Colorizer, SketchPicture, picture_tasks
+from colorize_lib.apply.commands import main as colorize
+from colorize_lib.sketch.drawings import clean_drawing, draw_house, is_dark_mode, looks_like_drawing
 from colorize_lib.lab import colorize_dls, get_task, tasks
 from colorize_lib.patchgan import PatchGAN
 from colorize_lib.results import comparison_table, evaluate, loss_table
-from colorize_lib.samples import paint_scene
-from colorize_lib.sketch import Sketch, add_paper, canny, gaussian_blur, styles, to_sketch
-from colorize_lib.train import main as colorize_train
-from colorize_lib.game import PatchGANTrainer
-from colorize_lib.training import colorize_learner
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.sketch.sketch import Sketch, add_paper, canny, gaussian_blur, styles, to_sketch
+from colorize_lib.experiments.plans import main as colorize_train
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
-from colorize_lib.weights import save_weights
+from colorize_lib.engine.weights import save_weights
 
 PHOTOS = torch.stack([torch.from_numpy(np.array(paint_scene(i, 96))).permute(2, 0, 1) for i in range(6)])/255
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from colorize_lib.colorizer import Colorizer
-from colorize_lib.samples import paint_scene
-from colorize_lib.train import Plan, main, plan_learner, run_plan
-from colorize_lib.weights import load_weights
+from colorize_lib.apply.colorizer import Colorizer
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.experiments.plans import Plan, main, plan_learner, run_plan
+from colorize_lib.engine.weights import load_weights
 
 SMALL = Plan(size=32, bs=8, epochs_l1=2, epochs_gan=1, kwargs=dict(nf=4, n_down=2), precision='fp32')
 
@@ -82,7 +82,7 @@ def test_a_plan_is_checked_before_anything_is_trained(wrong, text):
 def test_an_epoch_that_is_trained_again_is_one_line(folder, tmp_path, monkeypatch):
     def cut(*_): raise KeyboardInterrupt # after the log, before the checkpoint
     with monkeypatch.context() as m:
-        m.setattr('colorize_lib.checkpoints.Checkpoints.after_epoch', cut)
+        m.setattr('colorize_lib.engine.checkpoints.Checkpoints.after_epoch', cut)
         with pytest.raises(KeyboardInterrupt): run_plan(folder, tmp_path, SMALL)
     run_plan(folder, tmp_path, SMALL, resume=True)
     assert [(o['fit'], o['epoch']) for o in map(json.loads, (tmp_path/'history.jsonl').read_text().splitlines())] == [(0, 0), (0, 1), (1, 0)]
@@ -107,7 +107,7 @@ def test_wrong_files(tmp_path, content, text):
 
 def test_options_go_over_the_file(folder, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr('colorize_lib.train.run_plan', lambda items, out, plan, *a: seen.append(plan) or (out if (out := tmp_path) else 0))
+    monkeypatch.setattr('colorize_lib.experiments.plans.run_plan', lambda items, out, plan, *a: seen.append(plan) or (out if (out := tmp_path) else 0))
     (tmp_path/'plan.json').write_text(json.dumps(dict(size=48, bs=4)))
     (tmp_path/'metrics.csv').write_text('x')
     main([str(folder), '-o', str(tmp_path), '--plan', str(tmp_path/'plan.json'), '--bs', '6', '--kwargs', '{"nf": 4}'])
@@ -116,5 +116,5 @@ def test_options_go_over_the_file(folder, tmp_path, monkeypatch):
 
 def test_help_and_wrong_usage():
     for args, code, text in ((['--help'], 0, '--epochs-l1'), (['--nonsense'], 2, 'usage')):
-        done = subprocess.run([sys.executable, '-c', f'from colorize_lib.train import main; main({args!r})'], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, '-c', f'from colorize_lib.experiments.plans import main; main({args!r})'], capture_output=True, text=True)
         assert done.returncode == code and text in done.stdout + done.stderr

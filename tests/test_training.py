@@ -9,10 +9,12 @@ from fastai.callback.progress import CSVLogger
 from fastai.callback.tracker import SaveModelCallback
 from torch import nn
 
-from colorize_lib.game import FusedAdam, PatchGANTrainer, loss_names
+from colorize_lib.engine.speed import DevicePrecision, FusedAdam
+from colorize_lib.engine.speed import pick_precision
+from colorize_lib.training import PatchGANTrainer, Recipe, fit_recipe, loss_names, paper
 from colorize_lib.losses import L2
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.training import DevicePrecision, Recipe, colorize_learner, fit_recipe, paper, pick_precision
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet, resnet_unet
 
 

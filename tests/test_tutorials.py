@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from safetensors import safe_open
 
-from colorize_lib.metrics import bootstrap, usable
+from colorize_lib.engine.metrics import bootstrap, usable
 from conftest import ROOT
 
 TUTORIALS = sorted((ROOT/'nbs/tutorials').glob('*.ipynb'))
@@ -104,13 +104,13 @@ def test_tutorial_runs_from_the_wheel_alone(stem, finished, colab):
 
 def train_on_coco(colab, folder, replace=('', '')):
     "The notebook as far as the training"
-    done, text, _ = run(colab[0], shortened(ROOT/'nbs/tutorials/train_on_coco.ipynb', folder/'train.ipynb', 'def train():', replace), folder, COLORIZE_SMALL='1')
+    done, text, _ = run(colab[0], shortened(ROOT/'nbs/tutorials/03_train_on_coco.ipynb', folder/'train.ipynb', 'def train():', replace), folder, COLORIZE_SMALL='1')
     assert done.returncode == 0, done.stderr[-3000:]
     return text
 
 
 def test_a_run_that_was_cut_off_ends_in_the_same_bits(finished, colab):
-    folder, first, _ = finished('train_on_coco')
+    folder, first, _ = finished('03_train_on_coco')
     weights, plan = folder/'coco_run/generator.safetensors', (folder/'coco_run/plan.json').read_bytes()
     checksum = lambda: safe_open(weights, 'pt').metadata()['sha256'] # of the weights; the header's own order is left to chance
     expected = checksum()
@@ -130,7 +130,7 @@ def test_two_gpus_are_two_processes(colab, tmp_path):
 
 
 def test_every_result_of_the_reproduction_says_which_run_it_is_from(finished):
-    _, text, outputs = finished('reproduce_the_paper')
+    _, text, outputs = finished('04_reproduce_the_paper')
     shown = [''.join(data.get('text/html', data.get('text/markdown'))) for o in outputs if {'text/html', 'text/markdown'} & {*(data := o.get('data', {}))}]
     results = [o for o in shown if 'ours, ' in o or ' less ' in o or '| training |' in o]
     assert len(results) == 1 + 4 + 1 + 2 + 4 # Table 1; pairs of methods; claims; validation of photos and sketches; groups
@@ -144,7 +144,7 @@ def rows_of(html):
 
 
 def test_reproduction_has_the_papers_table_beside_ours_and_a_verdict_for_each_claim(finished):
-    tables = [''.join(o['data']['text/html']) for o in finished('reproduce_the_paper')[2] if 'text/html' in o.get('data', {})]
+    tables = [''.join(o['data']['text/html']) for o in finished('04_reproduce_the_paper')[2] if 'text/html' in o.get('data', {})]
     table, = [rows_of(o) for o in tables if 'loss_D_fake' in o and 'ours, ' in o]
     paper, ours, gray = (next(row[1:] for row in table if row[0].startswith(o)) for o in ('the paper', 'ours', 'no colour'))
     assert paper == ['0.548', '0.544', '0.551', '1.165', '6.582', '7.748']
@@ -158,26 +158,26 @@ def test_reproduction_has_the_papers_table_beside_ours_and_a_verdict_for_each_cl
 
 
 def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
-    source, = [s for s, _ in cells(ROOT/'nbs/tutorials/reproduce_the_paper.ipynb') if 'def verdict(' in s]
+    source, = [s for s, _ in cells(ROOT/'nbs/tutorials/04_reproduce_the_paper.ipynb') if 'def conclusion(' in s]
     names = dict(json=json, pd=pd, usable=usable, bootstrap=bootstrap, run=tmp_path, methods={'a', 'b', 'noisy', 'diverged'})
     exec(source, names)
     psnr = np.linspace(15, 30, 40) # the photos differ by far more than the methods do
     for name, more in dict(a=.2, b=0, noisy=np.tile([-.5, .5], 20)).items():
         (tmp_path/'ablations'/name).mkdir(parents=True)
         pd.DataFrame(dict(psnr=psnr + more, psnr_gray=psnr - 1, colorfulness=20., colorfulness_true=30.)).to_csv(tmp_path/'ablations'/name/'photos.csv')
-    difference, verdict = lambda *o: names['difference'](*o, 'ablations'), names['verdict']
+    difference, conclusion = lambda *o: names['difference'](*o, 'ablations'), names['conclusion']
     assert difference('a', 'b', 'psnr') == pytest.approx((.2, .2, .2)) and difference('a', 'gray', 'psnr') == pytest.approx((1.2, 1.2, 1.2))
     assert difference('true', 'a', 'colorfulness') == pytest.approx((10, 10, 10))
-    assert [verdict(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))] == ['holds', 'does not hold', 'cannot be decided at this size']
-    assert difference('a', 'diverged', 'psnr') is None and verdict(None) == 'not trained'
+    assert [conclusion(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))] == ['holds', 'does not hold', 'cannot be decided at this size']
+    assert difference('a', 'diverged', 'psnr') is None and conclusion(None) == 'not trained'
     for name, end in dict(a=20.1, b=20.5).items(): (tmp_path/'ablations'/name/'result.json').write_text(json.dumps(dict(points=[dict(psnr=o, colorfulness=.9) for o in (3, 20, 20, end)])))
     assert names['swing'](('a', 'b'), 'psnr', 'ablations') == pytest.approx(.5)
     assert names['judged']('a', 'b', 'psnr', 'ablations') == ('+0.2 (+0.2 to +0.2), swing 0.5', 'cannot be decided at this size') # less than the training itself moved
-    assert verdict((.6, .5, .7), .5) == 'holds' and verdict((-.6, -.7, -.5), .5) == 'does not hold'
+    assert conclusion((.6, .5, .7), .5) == 'holds' and conclusion((-.6, -.7, -.5), .5) == 'does not hold'
 
 
 def test_what_tutorials_ask_of_kaggle_and_colab():
-    assert [p.stem for p in TUTORIALS] == ['quickstart', 'reproduce_the_paper', 'train_on_coco', 'train_on_your_photos']
+    assert [p.stem for p in TUTORIALS] == ['01_quickstart', '02_train_on_your_photos', '03_train_on_coco', '04_reproduce_the_paper']
     for path in TUTORIALS:
         meta = json.loads(path.read_text(encoding='utf-8'))['metadata']
         assert meta['kaggle']['isInternetEnabled'] and meta['kaggle']['isGpuEnabled'] and meta['kaggle']['accelerator'] == 'nvidiaTeslaT4'

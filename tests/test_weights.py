@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from colorize_lib import __version__
 from colorize_lib.unet import Unet
-from colorize_lib.weights import WeightsError, _checksum, atomic_path, from_pretrained, generators, load_weights, push, save_weights
+from colorize_lib.engine.weights import WeightsError, _checksum, atomic_path, from_pretrained, generators, load_weights, push, save_weights
 
 CONFIG = dict(generator='unet', kwargs=dict(n_in=1, n_out=2, nf=4, n_down=2), task='grayscale', size=32)
 

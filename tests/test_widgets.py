@@ -13,25 +13,25 @@ import torch
 from PIL import Image
 
 import colorize_lib
-from colorize_lib.colorize_app import ColorizeApp
-from colorize_lib.colorizer import Colorizer, save_photo
-from colorize_lib.lab_explorer import LabExplorer, gamut_slice
-from colorize_lib.loss_explorer import LossExplorer, LossResults, Method, ResultsError, load_results, save_results, verdict_overlay
-from colorize_lib.monitor import Budget, TrainingMonitor, thinned
+from colorize_lib.widgets.colorize_app import ColorizeApp
+from colorize_lib.apply.colorizer import Colorizer, save_photo
+from colorize_lib.widgets.lab_explorer import LabExplorer, gamut_slice
+from colorize_lib.widgets.loss_explorer import LossExplorer, LossResults, Method, ResultsError, load_results, save_results, patch_overlay
+from colorize_lib.widgets.monitor import TimeShare, TrainingMonitor, thinned
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.pictures import open_photo
-from colorize_lib.samples import paint_scene
-from colorize_lib.sketch_pad import SketchPad
-from colorize_lib.game import PatchGANTrainer
-from colorize_lib.training import colorize_learner
+from colorize_lib.photos.pictures import open_photo
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.widgets.sketch_pad import SketchPad
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
-from colorize_lib.weights import WeightsError, save_weights
-from colorize_lib.widgets import DropZone, Notice
-from colorize_lib.workers import ModelWorker, model_worker
+from colorize_lib.engine.weights import WeightsError, save_weights
+from colorize_lib.widgets.pieces import DropZone, Notice
+from colorize_lib.widgets.jobs import ModelWorker, model_worker
 from conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*looks like a ') # the widgets say it in their own line
-STATIC = Path(colorize_lib.__file__).parent/'static'
+STATIC = Path(colorize_lib.__file__).parent/'widgets/static'
 
 
 class Slow(torch.nn.Module):
@@ -309,9 +309,9 @@ def test_keyboard_and_text_alternatives(file, needs):
 
 
 def test_every_file_of_the_browsers_side_is_used():
-    used = set(re.findall(r"_static/'([\w.]+)'", ''.join(p.read_text(encoding='utf-8') for p in (ROOT/'colorize_lib').glob('*.py'))))
+    used = set(re.findall(r"static_folder/'([\w.]+)'", ''.join(p.read_text(encoding='utf-8') for p in (ROOT/'colorize_lib').glob('*.py'))))
     assert used - {'losses.npz'} == {p.name for p in STATIC.iterdir()} - {'losses.npz'}
-    assert "'static/*'" in (ROOT/'setup.py').read_text(encoding='utf-8') and 'colorize_lib/static' in (ROOT/'MANIFEST.in').read_text(encoding='utf-8')
+    assert "'static/*'" in (ROOT/'setup.py').read_text(encoding='utf-8') and 'colorize_lib/widgets/static' in (ROOT/'MANIFEST.in').read_text(encoding='utf-8')
 
 
 def test_notebooks_keep_stills_and_no_dead_widgets():
@@ -372,7 +372,7 @@ def test_loss_explorer_shows_what_its_sliders_say(results, tmp_path):
 
 def test_verdicts_are_blue_for_real_and_orange_for_fake():
     gray = np.full((8, 8, 3), 128, np.uint8)
-    r, g, b = np.asarray(verdict_overlay(gray, np.array([[9., -9.], [0., 0.]]))).transpose(2, 0, 1).astype(int)
+    r, g, b = np.asarray(patch_overlay(gray, np.array([[9., -9.], [0., 0.]]))).transpose(2, 0, 1).astype(int)
     assert b[1, 1] > 150 > r[1, 1] and r[1, 6] > 150 > b[1, 6] and (r[6, 1], g[6, 1], b[6, 1]) == (128, 128, 128)
 
 
@@ -468,7 +468,7 @@ def test_monitor_keeps_out_of_the_learning_rate_finder(dls):
 @pytest.mark.parametrize('cost', [.001, .03, 2.])
 def test_a_budget_is_kept_whatever_a_drawing_costs(cost):
     now = [0.]
-    budget = Budget(.01, .5, clock=lambda: now[0])
+    budget = TimeShare(.01, .5, clock=lambda: now[0])
     budget.begin()
     drawn = 0
     while now[0] < 2000:
