@@ -1,4 +1,4 @@
-"""Adversarial training
+"""Adversarial training: pix2pix's loop line by line, the same loop as a callback, and how to read its losses
 
 Docs: https://OWNER.github.io/colorize_lib/training.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/training.html.md"""
 # %% auto #0
 __all__ = ['loss_names', 'paper', 'pix2pix_step', 'PatchGANTrainer', 'Recipe', 'fit_recipe']
 
-# %% ../nbs/06_training.ipynb #3d627161
+# %% ../nbs/06_training.ipynb #af134fd2
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -24,37 +24,31 @@ from .engine.speed import FusedAdam
 from .losses import GANLoss, discriminator_losses, generator_losses
 from .patchgan import PatchGAN
 
-# %% ../nbs/06_training.ipynb #0ba56210
+# %% ../nbs/06_training.ipynb #b9d351dc
+loss_names = 'loss_D_fake', 'loss_D_real', 'loss_D', 'loss_G_GAN', 'loss_G_L1', 'loss_G' # the paper's Table 1
+
 def pix2pix_step(
     G, D, # generator and discriminator
     opt_G, opt_D, # their optimizers
     lum, ab, # a batch: `(B,1,H,W)` and `(B,2,H,W)`, in [-1,1]
     lambda_l1=100., # weight of L1
-)->dict: # the six losses of the paper's Table 1, scalars
+)->dict: # the six losses of the paper's Table 1, scalars without gradients
     "One step of pix2pix in plain PyTorch: D, then G"
-    fake = G(lum)
+    gan = GANLoss()
+    fake = G(lum) # one prediction serves both
     D.requires_grad_(True)
-    fake_logits, real_logits = D(lum, fake.detach()), D(lum, ab)
-    loss_D_fake = F.binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))
-    loss_D_real = F.binary_cross_entropy_with_logits(real_logits, torch.ones_like(real_logits))
-    loss_D = .5*(loss_D_fake + loss_D_real)
-    opt_D.zero_grad()
-    loss_D.backward()
-    opt_D.step()
-    D.requires_grad_(False)
-    fake_logits = D(lum, fake)
-    loss_G_GAN = F.binary_cross_entropy_with_logits(fake_logits, torch.ones_like(fake_logits))
-    loss_G_L1 = lambda_l1*F.l1_loss(fake, ab)
-    loss_G = loss_G_GAN + loss_G_L1
+    losses = discriminator_losses(gan, D(lum, ab), D(lum, fake.detach())) # detach: nothing of this is for G
+    opt_D.zero_grad() # or gradients of an earlier step are added
+    losses['loss_D'].backward()
+    opt_D.step() # D first
+    D.requires_grad_(False) # frozen: the gradient flows through D, not into it
+    losses |= generator_losses(gan, D(lum, fake), F.l1_loss(fake, ab), lambda_l1)
     opt_G.zero_grad()
-    loss_G.backward()
+    losses['loss_G'].backward()
     opt_G.step()
-    losses = loss_D_fake, loss_D_real, loss_D, loss_G_GAN, loss_G_L1, loss_G
-    return {nm: loss.detach() for nm, loss in zip(loss_names, losses)}
+    return {nm: losses[nm].detach() for nm in loss_names}
 
-# %% ../nbs/06_training.ipynb #44bd2806
-loss_names = 'loss_D_fake', 'loss_D_real', 'loss_D', 'loss_G_GAN', 'loss_G_L1', 'loss_G' # the paper's Table 1
-
+# %% ../nbs/06_training.ipynb #32cc65f9
 class PatchGANTrainer(OutermostCallback):
     "Adversarial training for a Learner: owns the discriminator and its optimizer; the loss becomes GAN + lambda*loss"
     order = 5 # before `MixedPrecision` (10) leaves autocast
@@ -63,40 +57,24 @@ class PatchGANTrainer(OutermostCallback):
         lambda_l1=100., # weight of the Learner's own loss
         gan_mode='vanilla', # see `GANLoss`
         lr=None, # of the discriminator; default: the generator's, at every step
-        betas=(0.5, 0.999), # of D's Adam, and of G's optimizer if it has them (`fit_one_cycle` then schedules G's first)
+        betas=(0.5, 0.999), # of D's Adam, and of G's if it has them (`fit_one_cycle` schedules the first of G)
     ):
         self.discriminator, self.lambda_l1, self.gan_loss = discriminator, lambda_l1, GANLoss(gan_mode)
         self.lr, self.betas, self.opt_D, self.kept = lr, betas, None, None
         self.means = dict.fromkeys(loss_names, float('nan'))
 
-    @property
-    def opt(self): return self.opt_D # a plain attribute of this name would hide the Learner's, and fastai warns
-
-    def before_train(self): self.sums, self.n = torch.zeros(len(loss_names), device=self.dls.device), 0
-
     def after_pred(self):
-        "The discriminator's step: (lum, ab) is real, (lum, prediction detached) is fake"
+        "The step of D: (lum, ab) is real, (lum, prediction) is fake"
         if not self.training: return
-        if self.pred.shape != self.y.shape:
-            raise ValueError(f'PatchGANTrainer: the network predicts {tuple(self.pred.shape)}, the target is {tuple(self.y.shape)}; '
-                             f'it needs a network that predicts colours (train a classifier by its own loss alone)')
+        if self.pred.shape != self.y.shape: raise ValueError(_not_colors(self.pred, self.y))
         self.discriminator.train().requires_grad_(True)
         fake_logits = self.discriminator(*self.xb, self.pred.detach())
         real_logits = self.discriminator(*self.xb, *self.yb)
         self.losses = discriminator_losses(self.gan_loss, real_logits, fake_logits)
         self.step_D(self.losses['loss_D'])
 
-    def step_D(self, loss):
-        for group in self.opt_D.param_groups: group['lr'] = self.learn.opt.hypers[-1]['lr'] if self.lr is None else self.lr
-        scaler = getattr(self.learn, 'scaler', None) or GradScaler(enabled=False)
-        self.opt_D.zero_grad()
-        with torch.autocast(self.dls.device.type, enabled=False): scaler.scale(loss).backward()
-        average([p.grad for p in self.discriminator.parameters() if p.grad is not None])
-        scaler.step(self.opt_D)
-        torch.clear_autocast_cache() # autocast remembers 16-bit copies of weights, and these have just changed
-
     def after_loss(self):
-        "The generator's loss: fastai backpropagates `loss_grad` and shows `loss`"
+        "The loss of G: fastai backpropagates `loss_grad` and shows `loss`"
         if not self.training: return
         self.discriminator.requires_grad_(False)
         fake_logits = self.discriminator(*self.xb, self.pred)
@@ -104,9 +82,26 @@ class PatchGANTrainer(OutermostCallback):
         self.learn.loss_grad = self.losses['loss_G']
         self.learn.loss = self.learn.loss_grad.clone()
         n = len(self.pred)
-        self.sums, self.n = self.sums + n*torch.stack([self.losses[nm].detach() for nm in loss_names]), self.n + n
+        self.sums = self.sums + n*torch.stack([self.losses[nm].detach() for nm in loss_names])
+        self.n += n
 
-# %% ../nbs/06_training.ipynb #8ec9c571
+def _not_colors(pred, target):
+    return (f'PatchGANTrainer: the network predicts {tuple(pred.shape)} and the target is {tuple(target.shape)}; '
+            'it needs a network that predicts colours (train a classifier by its own loss alone)')
+
+# %% ../nbs/06_training.ipynb #0b8aff40
+@patch
+def step_D(self:PatchGANTrainer, loss):
+    lr = self.learn.opt.hypers[-1]['lr'] if self.lr is None else self.lr
+    for group in self.opt_D.param_groups: group['lr'] = lr
+    scaler = getattr(self.learn, 'scaler', None) or GradScaler(enabled=False)
+    self.opt_D.zero_grad()
+    with torch.autocast(self.dls.device.type, enabled=False): scaler.scale(loss).backward()
+    average([p.grad for p in self.discriminator.parameters() if p.grad is not None])
+    scaler.step(self.opt_D)
+    torch.clear_autocast_cache() # autocast remembers 16-bit copies of weights, and these have just changed
+
+# %% ../nbs/06_training.ipynb #69b27af9
 @patch
 def begin(self:PatchGANTrainer):
     if hasattr(self.learn, 'gradient_accumulation'):
@@ -114,7 +109,6 @@ def begin(self:PatchGANTrainer):
     if self.discriminator is None: self.discriminator = PatchGAN(self.dls.task.n_in + self.dls.task.n_out)
     self.discriminator.to(self.dls.device, memory_format=torch.channels_last)
     if self.opt_D is None: self.opt_D = FusedAdam(self.discriminator.parameters(), betas=self.betas)
-    self.before_train()
     if in_parallel():
         for o in self.discriminator.state_dict().values(): dist.broadcast(o, 0)
     if self.learn.opt:
@@ -122,14 +116,18 @@ def begin(self:PatchGANTrainer):
         self.learn.opt.set_hypers(**hypers)
     if not hasattr(self.learn, 'gan_losses'): self.learn.gan_losses = [] # a dict an epoch, for `loss_table`
     self.learn.metrics = self.learn.metrics + L(ValueMetric(partial(self.means.get, nm), nm) for nm in loss_names)
-    # The learning-rate finder puts the generator back when it is done; the discriminator has to be put back too
-    searching = hasattr(self.learn, 'lr_finder')
+    searching = hasattr(self.learn, 'lr_finder') # it puts G back when it is done, and we put D back
     self.kept = deepcopy((self.discriminator.state_dict(), self.opt_D.state_dict())) if searching else None
+    self.before_train()
 
 @patch
 def end(self:PatchGANTrainer):
     self.learn.metrics = L(m for m in self.learn.metrics if m.name not in loss_names)
-    if self.kept: self.discriminator.load_state_dict(self.kept[0]); self.opt_D.load_state_dict(self.kept[1])
+    if self.kept: self.load_D(*self.kept)
+
+# %% ../nbs/06_training.ipynb #4747b01f
+@patch
+def before_train(self:PatchGANTrainer): self.sums, self.n = torch.zeros(len(loss_names), device=self.dls.device), 0
 
 @patch
 def after_train(self:PatchGANTrainer):
@@ -139,18 +137,27 @@ def after_train(self:PatchGANTrainer):
     self.means.update(zip(loss_names, means.tolist()))
     self.learn.gan_losses.append(dict(self.means))
 
-# %% ../nbs/06_training.ipynb #c853df5c
+@patch(as_prop=True)
+def opt(self:PatchGANTrainer): return self.opt_D # a plain attribute of this name would hide the Learner's
+
+@patch
+def load_D(self:PatchGANTrainer, weights, opt):
+    self.discriminator.load_state_dict(weights)
+    self.opt_D.load_state_dict(opt)
+
 @patch
 def state_dict(self:PatchGANTrainer):
-    return dict(discriminator=self.discriminator.state_dict(), opt=self.opt_D.state_dict(), sums=self.sums, n=self.n) if self.opt_D else {}
+    "All that a training needs to go on elsewhere; see `Checkpoints`"
+    if not self.opt_D: return {}
+    weights, opt = self.discriminator.state_dict(), self.opt_D.state_dict()
+    return dict(discriminator=weights, opt=opt, sums=self.sums, n=self.n)
 
 @patch
 def load_state_dict(self:PatchGANTrainer, state):
-    self.discriminator.load_state_dict(state['discriminator'])
-    self.opt_D.load_state_dict(state['opt'])
+    self.load_D(state['discriminator'], state['opt'])
     self.sums, self.n = state['sums'].to(self.dls.device), state['n']
 
-# %% ../nbs/06_training.ipynb #261a74ca
+# %% ../nbs/06_training.ipynb #4c82d65c
 @dataclass(frozen=True)
 class Recipe:
     "How to train a colorizer: L1 alone for a while, then against a PatchGAN"
@@ -166,7 +173,7 @@ paper = Recipe() # section 5.1
 
 def fit_recipe(
     learn, # from `colorize_learner`
-    recipe, # a `Recipe`; its `size` and `bs` are the business of `colorize_dls`
+    recipe, # a `Recipe`; its `size` and `bs` are for `colorize_dls`
     discriminator=None, # as for `PatchGANTrainer`
     cbs=None, # more callbacks, for both stages
 )->PatchGANTrainer: # it holds the discriminator and its optimizer

@@ -7,20 +7,20 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/training.html.md"""
 # %% auto #0
 __all__ = ['tiny_fit']
 
-# %% ../../nbs/exercises/07_training.ipynb #88f309f4
+# %% ../../nbs/exercises/07_training.ipynb #495b5cc8
 from dataclasses import replace
 
-import numpy as np, torch
+import numpy as np, torch, torch.nn.functional as F
 
 from ..engine.learner import colorize_learner
-from .checker import call, checks, need, no_checks, number, run, same
+from .checker import call, checks, choice, need, number, run
 from ..lab import colorize_dls
 from ..patchgan import PatchGAN
 from ..photos.samples import paint_scene
 from ..training import PatchGANTrainer, Recipe, paper
-from ..unet import Unet, n_params
+from ..unet import Unet
 
-# %% ../../nbs/exercises/07_training.ipynb #38d8cb34
+# %% ../../nbs/exercises/07_training.ipynb #9d1f68ad
 def tiny_fit(*cbs, epochs=1):
     "A tiny Learner, trained with some callbacks"
     torch.manual_seed(0)
@@ -29,8 +29,7 @@ def tiny_fit(*cbs, epochs=1):
     with learn.no_bar(), learn.no_logging(): run(learn.fit, epochs, 1e-3, cbs=list(cbs))
     return learn
 
-def _judge(): return PatchGAN(nf=4, n_down=1)
-
+# %% ../../nbs/exercises/07_training.ipynb #8ab1aa6b
 @checks('06_training.1', 'a PatchGANTrainer with two time scales')
 def _two_scales(gan):
     need(isinstance(gan, PatchGANTrainer), f'expected a PatchGANTrainer, this is {type(gan).__name__}')
@@ -38,41 +37,51 @@ def _two_scales(gan):
 
 @checks('06_training.2', 'TwoSteps: D learns twice for each step of G')
 def _two_steps(two_steps):
-    gan = call(two_steps, _judge())
+    gan = call(two_steps, PatchGAN(nf=4, n_down=1))
     need(isinstance(gan, PatchGANTrainer), 'expected a class made from PatchGANTrainer')
     learn = tiny_fit(gan)
     steps, n = int(gan.opt_D.state_dict()['state'][0]['step']), len(learn.dls.train)
     need(steps == 2*n, f'in {n} batches D made {steps} steps')
     need(len(learn.recorder.losses) == n, f'in {n} batches G made {len(learn.recorder.losses)} steps')
-    need(len(learn.gan_losses) == 1 and np.isfinite(list(learn.gan_losses[0].values())).all(), 'the losses of the epoch are not there any more')
+    kept = len(learn.gan_losses) == 1 and np.isfinite(list(learn.gan_losses[0].values())).all()
+    need(kept, 'the losses of the epoch are not there any more')
 
-# %% ../../nbs/exercises/07_training.ipynb #30037bc4
-@checks('engine/02_callbacks.1', 'Film(scene): a frame after each epoch, and nothing disturbed')
-def _film(film_class):
-    scene = paint_scene(99, 32)
-    film = call(film_class, scene)
-    with_film, without = tiny_fit(film, epochs=2), tiny_fit(epochs=2)
-    frames = getattr(film, 'frames', None)
-    need(isinstance(frames, list), 'after training the film should hold a list, film.frames')
-    need(len(frames) == 2, f'two epochs were trained, there are {len(frames)} frames')
-    need(not np.allclose(*map(np.asarray, frames)), 'the two frames are equal')
-    for a, b in zip(with_film.model.parameters(), without.model.parameters()): same(a, b.detach(), 0, 'training with the film leads to other weights')
+# %% ../../nbs/exercises/07_training.ipynb #10782a3c
+@checks('06_training.3', 'the harm of a forgotten detach')
+def _forgotten_detach(answer):
+    choice(answer, '838f03995c50', '06_training.3',
+           hint='what happens to the gradient that the loss of D leaves in G, before the optimizer of G uses it?')
 
+# %% ../../nbs/exercises/07_training.ipynb #88d0821f
 @checks('06_training.4', 'scaled(recipe, k): batches k times as large')
 def _scaled(scaled):
     for recipe, k in ((paper, 2), (Recipe(bs=8, epochs_l1=3, lr=3e-4), 4)):
         out = call(scaled, recipe, k)
         need(isinstance(out, Recipe), f'expected a Recipe, this is {type(out).__name__}')
-        need(out.bs == k*recipe.bs, f'batches of {recipe.bs} became batches of {out.bs}, asked for was {k} times as many')
-        for rate in ('lr', 'lr_l1'): number(getattr(out, rate)/getattr(recipe, rate), k, 1e-6, f'{rate} has to grow as the batch does')
+        need(out.bs == k*recipe.bs, f'batches of {recipe.bs} became batches of {out.bs}: {k} times as many are wanted')
+        for rate in ('lr', 'lr_l1'):
+            number(getattr(out, rate)/getattr(recipe, rate), k, 1e-6, f'{rate} has to grow as the batch does')
         need(out == replace(recipe, bs=out.bs, lr=out.lr, lr_l1=out.lr_l1), 'something else has changed as well')
 
-@checks('engine/07_checkpoints.1', 'the size of a checkpoint, in megabytes')
-def _megabytes(answer):
-    mb = 12e-6*(n_params(Unet(nf=16)) + n_params(PatchGAN(nf=32, n_down=2)))
-    number(answer, mb, .05*mb, 'both networks are in it, in float32; and what does Adam remember of each weight?')
+@checks('06_training.5', 'p_real(loss_D_fake, loss_G_GAN): what D thinks of fakes')
+def _p_real(p_real):
+    for logits in (torch.linspace(-3, 1, 30), torch.tensor([-.5, -.5]), torch.linspace(-1, 4, 20)):
+        fake, gan = [F.softplus(o).mean().item() for o in (logits, -logits)]
+        number(call(p_real, fake, gan), logits.mean().sigmoid().item(), 1e-3,
+               'the mean logit is the difference of two means: which minus which? And a logit becomes a probability by the sigmoid')
 
-# %% ../../nbs/exercises/07_training.ipynb #f3e7cda9
-no_checks({
-    '06_training.3': 'lambda_l1=0',
-})
+# %% ../../nbs/exercises/07_training.ipynb #9d6620c4
+_epochs = { # loss_D_fake, loss_D_real, loss_G_GAN
+    'balanced': ((.36, .36, 1.42), (.548, .544, 1.165), (.5, .55, 1.1)),
+    'D': ((.02, .02, 4.17), (.1, .12, 2.9), (.05, .05, 4.)),
+    'G': ((1.29, .45, .35), (.9, .5, .5), (1.1, .7, .4)),
+    'guessing': ((.69, .70, .69), (.7, .68, .7)),
+}
+
+@checks('06_training.6', 'who_wins(loss_D_fake, loss_D_real, loss_G_GAN)')
+def _who_wins(who_wins):
+    for truth, rows in _epochs.items():
+        for row in rows:
+            found = call(who_wins, *row)
+            need(found in _epochs, f'it says {str(found)[:30]!r}: expected one of {", ".join(map(repr, _epochs))}')
+            need(found == truth, f'losses of {row} are not {found!r}')
