@@ -1,22 +1,29 @@
 # Each target sets up what it needs in .venv and can be run again at once.
 #   make demo               train and colour in a few minutes      make demo DATA=my/photos
-#   make test               everything that CI checks
+#   make test               lint, all notebooks, all tests but the few slow ones: on two cores some ten minutes
+#   make slow               the slow ones; .ci/run runs both
 #   make lab                the notebooks in JupyterLab
 #   make voila              the app alone, in a browser
 #   make bench              speed and memory against a plain loop     make bench DATA=my/photos
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# tests: so many processes, of one thread each (processes of many threads stand in each other's way)
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count())))')
 
-.PHONY: demo test lab voila bench export badges
+.PHONY: demo test slow lab voila bench export badges
 
 demo: $(READY)
 	$(BIN)/colorize-demo $(if $(DATA),"$(DATA)") $(ARGS)
 
+test slow: export OMP_NUM_THREADS = 1
 test: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/nbdev-test --n-workers 1 --timing
-	$(BIN)/python -m pytest
+	$(BIN)/nbdev-test --n-workers $(WORKERS) --timing
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" --durations=10
+
+slow: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
 
 lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb

@@ -9,7 +9,9 @@ here = Path(__file__).parent
 settings = ConfigParser(delimiters=['='], interpolation=None)
 settings.read(here/'settings.ini', encoding='utf-8')
 cfg = settings['DEFAULT']
-version = re.search(r'__version__\s*=\s*"(.+?)"', (here/'colorize_lib'/'__init__.py').read_text(encoding='utf-8')).group(1)
+module = (here/'colorize_lib'/'__init__.py').read_text(encoding='utf-8')
+version = re.search(r'__version__\s*=\s*"(.+?)"', module).group(1)
+extras = 'multi', 'train', 'hub', 'metrics', 'dev'
 
 setup(
     version=version,
@@ -22,7 +24,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=['colorize_lib*']),
     install_requires=cfg['requirements'].split(),
-    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in ('multi', 'train', 'hub', 'metrics', 'dev')},
+    extras_require={extra: cfg[f'{extra}_requirements'].split() for extra in extras},
     include_package_data=False, # what package_data names is all; else setuptools takes its folders for packages
     package_data={'colorize_lib': ['models/*'], 'colorize_lib.widgets': ['static/*']},
     entry_points={

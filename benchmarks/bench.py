@@ -1,4 +1,6 @@
-"""Every ratio of speed and memory against a plain reference loop, measured in one run: make bench [DATA=folder of photos]
+"""Every ratio of speed and memory against a plain reference loop, measured in one run
+
+make bench [DATA=folder of photos]
 
 Writes a Markdown table, and with it benchmarks/RESULTS.md."""
 import os
@@ -19,7 +21,8 @@ from benchmarks.measure import ROOT, device, interleaved, machine, matmul_flops,
 from benchmarks.networks import apart, default, duel, make, make_learner, make_step
 from benchmarks.reference import adam, plain_epoch, plain_loader, plain_pass
 from colorize_lib.lab import colorize_dls
-from colorize_lib.engine.speed import held_memory, pick_precision
+from colorize_lib.engine.checks import pick_precision
+from colorize_lib.engine.speed import held_memory
 from colorize_lib.engine.metrics import near_gray
 from colorize_lib.photos.pictures import photo_files, photo_name
 from colorize_lib.results import evaluate
@@ -32,12 +35,14 @@ precisions = list(dict.fromkeys((pick_precision(device), 'fp32')))
 
 class Plan:
     "What is measured, and how large"
-    cases = [(64, 16), (128, 8), (256, 4)] if device.type == 'cpu' else [(64, 128), (128, 64), (256, 32)] # pixels, batch
+    # pixels, batch
+    cases = [(64, 16), (128, 8), (256, 4)] if device.type == 'cpu' else [(64, 128), (128, 64), (256, 32)]
     data = [(64, 32), (128, 32), (256, 32), (256, 4)] # the paper's batch, and a small one
     nets, n, photos = ['resnet_unet', 'Unet'], 5, 192 if device.type == 'cpu' else None
     grow_size, grow_bs = (4, [64, 96, 128, 192]), (64, [2, 4, 8, 16, 32])
     epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
-    painted, workers = 640, sorted({0, os.cpu_count()}) # pixels of painted photos; loader workers of the reference, which gets the better
+    # pixels of painted photos; loader workers of the reference, which gets the better
+    painted, workers = 640, sorted({0, os.cpu_count()})
     quality = (64, 16, 4, 2) if device.type == 'cpu' else (256, 32, 10, 3) # pixels, batch, epochs, seeds
     matmul, compiling = 4096, [('resnet_unet', *cases[0]), ('Unet', *cases[0])]
 
@@ -86,11 +91,14 @@ def bench_data(plan, files, tmp):
         seen = {f'reference, {w} workers': apart(plain_pass, files, size, bs, w, device) for w in plan.workers}
         best = min(seen, key=seen.get)
         gathered = dls.train.new(after_batch=[])
-        with held_memory(): found = interleaved(plan.n, ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
+        passes = dict(ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
+        with held_memory(): found = interleaved(plan.n, **passes)
         ours, alone = [found[k]/(len(dls.train)*bs) for k in ('ours', 'gathered')]
-        yield row(f'data, {size} px, batch {bs}, the loader alone', 'photos/s', 1/seen[best], 1/alone, f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
+        yield row(f'data, {size} px, batch {bs}, the loader alone', 'photos/s', 1/seen[best], 1/alone,
+                  f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
         yield row(f'data, {size} px, batch {bs}, later epochs', 'photos/s', 1/seen[best], 1/ours, f'{best}')
-        yield row(f'data, {size} px, batch {bs}, first epoch', 'photos/s', 1/seen[best], 1/(build/len(files) + ours), 'ours: building the cache, then one pass')
+        yield row(f'data, {size} px, batch {bs}, first epoch', 'photos/s', 1/seen[best],
+                  1/(build/len(files) + ours), 'ours: building the cache, then one pass')
 
 
 class EpochClock(Callback):
@@ -122,10 +130,12 @@ def reference_trained(net, size, bs, files, epochs, seed):
 def bench_epoch(plan, files, tmp):
     "A whole epoch on a folder of photos, from files to trained networks"
     (size, bs), net = plan.epoch, plan.nets[0]
-    w = max(plan.workers, key=lambda w: apart(reference_speed, net, size, bs, files[:16*bs], w)) # the better one, by a trial of 16 batches
+    # the better one, by a trial of 16 batches
+    w = max(plan.workers, key=lambda w: apart(reference_speed, net, size, bs, files[:16*bs], w))
     say(f'epoch: reference, {len(files)} photos, {size} px, {w} workers')
     reference = apart(reference_speed, net, size, bs, files, w)
-    for ours_net, what in ((net, 'the same networks'), (plan.nets[-1] if plan is Quick else default, "the library's default")):
+    for ours_net, what in ((net, 'the same networks'),
+                           (plan.nets[-1] if plan is Quick else default, "the library's default")):
         say(f'epoch: {what} ({ours_net})')
         start = time.perf_counter()
         dls = our_dls(files, size, bs, tmp/f'epoch{ours_net}{what[:3]}')
@@ -133,8 +143,10 @@ def bench_epoch(plan, files, tmp):
         (learn, gan), clock = make_learner(ours_net, dls), EpochClock()
         with learn.no_bar(), learn.no_logging(): learn.fit(2, 1e-4, cbs=[gan, clock])
         note = f'{ours_net}; reference: {net}, {w} workers'
-        yield row(f'epoch, {size} px, batch {bs}, {what}, first', 'photos/s', reference, clock.photos/(ready + clock.seconds[0]), note)
-        yield row(f'epoch, {size} px, batch {bs}, {what}, later', 'photos/s', reference, clock.photos/clock.seconds[1], note)
+        yield row(f'epoch, {size} px, batch {bs}, {what}, first', 'photos/s',
+                  reference, clock.photos/(ready + clock.seconds[0]), note)
+        yield row(f'epoch, {size} px, batch {bs}, {what}, later',
+                  'photos/s', reference, clock.photos/clock.seconds[1], note)
 
 
 def quality(learn, took):
@@ -145,13 +157,16 @@ def quality(learn, took):
 
 
 def bench_quality(plan, files, tmp):
-    "The same photos and epochs, some seeds: the reference, the same networks in the same game, and the library's default, half of its epochs L1 alone"
-    (size, bs, epochs, seeds), net, default_net = plan.quality, plan.nets[0], plan.nets[-1] if plan is Quick else default
+    """The same photos and epochs, some seeds: the reference, the same networks trained by ours, and the library's
+    default, half of its epochs L1 alone"""
+    (size, bs, epochs, seeds), net = plan.quality, plan.nets[0]
+    default_net = plan.nets[-1] if plan is Quick else default
     dls = colorize_dls(files, size, bs, device=device, cache=tmp/'quality')
     path = {photo_name(f): f for f in files}
     to_train = [path[name] for name in dls.train.dataset.names]
+    two_stages = Recipe(size, bs, epochs_l1=epochs//2, epochs_gan=epochs - epochs//2, lr=2e-4)
     ours = {'the same networks': (net, Recipe(size, bs, epochs_gan=epochs)),
-            "the library's default": (default_net, Recipe(size, bs, epochs_l1=epochs//2, epochs_gan=epochs - epochs//2, lr=2e-4))}
+            "the library's default": (default_net, two_stages)}
     found = {side: [] for side in ('reference', *ours)}
     for seed in range(seeds):
         say(f'quality: seed {seed}, reference, {len(to_train)} photos, {epochs} epochs')
@@ -162,21 +177,29 @@ def bench_quality(plan, files, tmp):
         for what, (ours_net, recipe) in ours.items():
             say(f'quality: seed {seed}, {what} ({ours_net})')
             learn, gan = make_learner(ours_net, dls, seed=seed)
-            with learn.no_bar(), learn.no_logging(): took = seconds(lambda: fit_recipe(learn, recipe, gan.discriminator)) # noqa: B023
+            with learn.no_bar(), learn.no_logging():
+                took = seconds(lambda: fit_recipe(learn, recipe, gan.discriminator)) # noqa: B023
             found[what].append(quality(learn, took))
     found = {side: pd.DataFrame(o) for side, o in found.items()}
     reference = found['reference']
     for what, (ours_net, _) in ours.items():
         name, frames = f'quality, {size} px, batch {bs}, {what}', (reference, found[what])
-        yield row(f'{name}, time', 's', *(o.took.mean() for o in frames), f'{ours_net}; reference: {net}; {epochs} epochs of {len(to_train)} photos; means of {seeds} seeds, lowest to highest', less_is_better=True)
-        for k, metric, unit in (('psnr', 'PSNR', 'dB'), ('ssim', 'SSIM', ''), ('l1_ab', 'mean error in a* and b*', 'CIE units'), ('auc_rebalanced', 'rebalanced AuC', ''), ('share', "colourfulness, of the truth's", '%')):
+        note = (f'{ours_net}; reference: {net}; {epochs} epochs of {len(to_train)} photos; '
+                f'means of {seeds} seeds, lowest to highest')
+        yield row(f'{name}, time', 's', *(o.took.mean() for o in frames), note, less_is_better=True)
+        for k, metric, unit in (('psnr', 'PSNR', 'dB'), ('ssim', 'SSIM', ''),
+                                ('l1_ab', 'mean error in a* and b*', 'CIE units'),
+                                ('auc_rebalanced', 'rebalanced AuC', ''),
+                                ('share', "colourfulness, of the truth's", '%')):
             gray = f'; gray {number(reference[f"{k}_gray"].mean())}' if k != 'share' else ''
-            yield row(f'{name}, {metric}', unit, *(o[k].mean() for o in frames), ' and '.join(f'{number(o[k].min())} to {number(o[k].max())}' for o in frames) + gray) | dict(ratio=None)
+            spread = ' and '.join(f'{number(o[k].min())} to {number(o[k].max())}' for o in frames)
+            yield row(f'{name}, {metric}', unit, *(o[k].mean() for o in frames), spread + gray) | dict(ratio=None)
 
 
 def memory_row(what, net, size, bs):
     (ref, start), (ours, ours_start) = [peak_of(side, net, size, bs) for side in ('reference', 'ours')]
-    return row(what, 'MB', ref, ours, f'of which before the first step {start:.0f} and {ours_start:.0f}', less_is_better=True)
+    return row(what, 'MB', ref, ours,
+               f'of which before the first step {start:.0f} and {ours_start:.0f}', less_is_better=True)
 
 
 def bench_memory(plan, files, tmp):
@@ -200,20 +223,23 @@ def bench_growth(plan, files, tmp):
 def step_flops(net, size):
     "FLOPs of one G+D step, an image"
     step, bs = make_step(net, size), 2
-    with FlopCounterMode(display=False) as counter: step(*[torch.rand(bs, c, size, size, device=device) for c in (1, 2)])
+    with FlopCounterMode(display=False) as counter:
+        step(*[torch.rand(bs, c, size, size, device=device) for c in (1, 2)])
     return counter.get_total_flops()/bs
 
 
 def bench_peak(plan, files, tmp):
     "The share of what this machine can do, by a matmul in the same precision, in the same minute"
     size, bs = plan.flops
-    peaks = {p: matmul_flops({'bf16': torch.bfloat16, 'fp16': torch.float16}.get(p, torch.float32), plan.matmul) for p in dict.fromkeys((*precisions, 'fp32', 'bf16'))}
+    peaks = {p: matmul_flops({'bf16': torch.bfloat16, 'fp16': torch.float16}.get(p, torch.float32), plan.matmul)
+             for p in dict.fromkeys((*precisions, 'fp32', 'bf16'))}
     for p, (flops, n) in peaks.items(): yield row(f'matmul {n}, {p}', 'GFLOP/s', None, flops/1e9)
     for net in plan.nets:
         say(f'peak: {net}')
         flops = step_flops(net, size)
         ours, ref, _ = duel(net, size, bs, plan.n)
-        yield row(f'share of peak, {net}, {size} px, batch {bs}', '%', 100*flops*bs/ref/peaks['fp32'][0], 100*flops*bs/ours/peaks[precisions[0]][0],
+        yield row(f'share of peak, {net}, {size} px, batch {bs}', '%',
+                  100*flops*bs/ref/peaks['fp32'][0], 100*flops*bs/ours/peaks[precisions[0]][0],
                   f'{flops/1e9:.1f} GFLOP an image; reference of fp32, ours of {precisions[0]}')
 
 
@@ -230,11 +256,13 @@ def bench_compile(plan, files, tmp):
         took = seconds(lambda: run(compiled(on))) # noqa: B023
         with held_memory(): found = interleaved(plan.n, off=lambda: run(off), on=lambda: run(on)) # noqa: B023
         failed = getattr(on, '_compiled_call_impl', None) is None
-        yield row(f'torch.compile off and on, {net}, {size} px, batch {bs}', 'images/s', bs/found['off'], None if failed else bs/found['on'],
+        yield row(f'torch.compile off and on, {net}, {size} px, batch {bs}',
+                  'images/s', bs/found['off'], None if failed else bs/found['on'],
                   'failed, went on without' if failed else f'compiled in {took:.0f} s')
 
 
-parts = dict(step=bench_step, data=bench_data, epoch=bench_epoch, quality=bench_quality, memory=bench_memory, growth=bench_growth, peak=bench_peak, compile=bench_compile)
+parts = dict(step=bench_step, data=bench_data, epoch=bench_epoch, quality=bench_quality,
+             memory=bench_memory, growth=bench_growth, peak=bench_peak, compile=bench_compile)
 
 
 def quietly(rows):
@@ -249,7 +277,10 @@ def number(x): return '' if x is None else f'{x:,.0f}' if x >= 100 else f'{x:.3g
 def table(rows):
     lines = ['| what | unit | reference | ours | ratio | |', '|---|---|---:|---:|---:|---|']
     ratio = lambda o: '' if o is None else f'**{o:.2f}**'
-    return '\n'.join(lines + [f"| {r['what']} | {r['unit']} | {number(r['reference'])} | {number(r['ours'])} | {ratio(r['ratio'])} | {r['note']} |" for r in rows])
+    for r in rows:
+        cells = r['what'], r['unit'], number(r['reference']), number(r['ours']), ratio(r['ratio']), r['note']
+        lines.append(f"| {' | '.join(cells)} |")
+    return '\n'.join(lines)
 
 
 def painted_folder(folder, n, size):
@@ -260,7 +291,8 @@ def painted_folder(folder, n, size):
 
 def report(rows, files, seconds_all):
     about = '\n'.join(f'- {k}: `{v}`' for k, v in machine())
-    return (f'# Results of `make bench`\n\nA ratio above 1 is in our favour; for memory as well. Reference and ours alternate in one run, each in a process of its own.\n\n{about}\n'
+    return ('# Results of `make bench`\n\nA ratio above 1 is in our favour; for memory as well. '
+            f'Reference and ours alternate in one run, each in a process of its own.\n\n{about}\n'
             f'- {files}, {seconds_all/60:.0f} minutes in all\n\n{table(rows)}\n')
 
 
@@ -269,10 +301,12 @@ def main(argv=None):
     parser.add_argument('photos', nargs='?', help='folder of photos; without it, painted ones')
     parser.add_argument('--quick', action='store_true', help='seconds, with tiny networks: only to see that it runs')
     parser.add_argument('--only', default=','.join(parts), help='parts to measure')
-    parser.add_argument('--n-photos', type=int, help='at most so many photos; default: all of the folder, some hundred painted ones')
+    parser.add_argument('--n-photos', type=int,
+                        help='at most so many photos; default: all of the folder, some hundred painted ones')
     parser.add_argument('-o', '--out', default=str(ROOT/'benchmarks'/'RESULTS.md'), help='the file to write')
     args = parser.parse_args(argv)
-    if unknown := [o for o in args.only.split(',') if o not in parts]: parser.error(f"--only {','.join(unknown)}: choose from {', '.join(parts)}")
+    if unknown := [o for o in args.only.split(',') if o not in parts]:
+        parser.error(f"--only {','.join(unknown)}: choose from {', '.join(parts)}")
     plan, start, rows = Quick if args.quick else Plan, time.perf_counter(), []
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
@@ -284,7 +318,8 @@ def main(argv=None):
         for name in args.only.split(','):
             for r in quietly(parts[name](plan, files, tmp)):
                 rows.append(r)
-                say('  ' + '  '.join(f'{k} {number(r[k])}' for k in ('reference', 'ours', 'ratio')) + f" {r['unit']} {r['note']}")
+                say('  ' + '  '.join(f'{k} {number(r[k])}' for k in ('reference', 'ours', 'ratio'))
+                    + f" {r['unit']} {r['note']}")
     what = 'photos of a folder' if args.photos else f'painted photos of {plan.painted} pixels'
     text = report(rows, f"{len(files)} {what}", time.perf_counter() - start)
     Path(args.out).write_text(text, encoding='utf-8')

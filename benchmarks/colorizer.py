@@ -1,6 +1,7 @@
 """What colouring a photo costs, as Markdown: python benchmarks/colorizer.py
 
-The photos are made by code. Times are the best of several runs; memory is the peak of a fresh process (needs Linux's /proc).
+The photos are made by code. Times are the best of several runs; memory is the peak of a fresh process
+(needs Linux's /proc).
 """
 import os
 import platform
@@ -59,9 +60,11 @@ def cost_of_12_megapixels(folder):
     real = Colorizer(Unet(nf=16), config, 'cpu')
     x = torch.rand(1, 1, 256, 341)
     with torch.no_grad(): network = best(lambda: real.model(x), 3)
-    rows = [('decode and encode with Pillow', f'{theirs:.3f} s', '1'), ('decode, colour, encode: all but the network', f'{ours:.3f} s', f'{ours/theirs:.2f}'),
+    rows = [('decode and encode with Pillow', f'{theirs:.3f} s', '1'),
+            ('decode, colour, encode: all but the network', f'{ours:.3f} s', f'{ours/theirs:.2f}'),
             (f'the network, 341x256 ({PREDICTS})', f'{network:.3f} s', f'{network/theirs:.2f}')]
-    print(f'A JPEG of 12 megapixels, {photo.stat().st_size/1e6:.1f} MB\n\n| step | time | times Pillow |\n|---|---|---|')
+    print(f'A JPEG of 12 megapixels, {photo.stat().st_size/1e6:.1f} MB\n')
+    print('| step | time | times Pillow |\n|---|---|---|')
     for row in rows: print('|', ' | '.join(row), '|')
 
 
@@ -86,24 +89,30 @@ save_photo(col({photo!r}), {photo!r} + '.color.jpg')
 def peak_of_100_megapixels(folder):
     photo = folder/'100.jpg'
     make_photo(photo, 12250, 8164)
-    run = lambda code: float(subprocess.run([sys.executable, '-c', PEAK.format(code=code)], check=True, capture_output=True, text=True).stdout)
-    print(f'\nA JPEG of 100 megapixels, {photo.stat().st_size/1e6:.0f} MB, peak of a fresh process\n\n| what | GB |\n|---|---|')
+    run = lambda code: float(subprocess.run([sys.executable, '-c', PEAK.format(code=code)],
+                                            check=True, capture_output=True, text=True).stdout)
+    print(f'\nA JPEG of 100 megapixels, {photo.stat().st_size/1e6:.0f} MB, peak of a fresh process\n')
+    print('| what | GB |\n|---|---|')
     print(f'| `import torch` alone | {run("import torch"):.2f} |')
     print(f'| decode and encode with Pillow | {run(PILLOW.format(photo=str(photo))):.2f} |')
     print(f'| colour it with {PREDICTS} | {run(COLOUR.format(photo=str(photo))):.2f} |')
 
 
 def time_of_help():
-    command = [sys.executable, '-c', 'import sys; from colorize_lib.apply.commands import main; sys.exit(main(["--help"]))']
-    took, empty = [best(lambda c=c: subprocess.run(c, check=True, capture_output=True), 5) for c in (command, [sys.executable, '-c', ''])]
+    command = [sys.executable, '-c',
+               'import sys; from colorize_lib.apply.commands import main; sys.exit(main(["--help"]))']
+    took, empty = [best(lambda c=c: subprocess.run(c, check=True, capture_output=True), 5)
+                   for c in (command, [sys.executable, '-c', ''])]
     print(f'\n`colorize --help`: {took:.2f} s, of which Python itself {empty:.2f} s')
 
 
 def main():
     import torch
-    cpu = next((line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines() if 'model name' in line), '') if Path('/proc/cpuinfo').exists() else platform.processor()
+    cpu = next((line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines()
+                if 'model name' in line), '') if Path('/proc/cpuinfo').exists() else platform.processor()
     import PIL
-    print(f'{cpu}, {os.cpu_count()} cores ({torch.get_num_threads()} threads for PyTorch); Python {platform.python_version()}, PyTorch {torch.__version__}, Pillow {PIL.__version__}\n')
+    versions = f'Python {platform.python_version()}, PyTorch {torch.__version__}, Pillow {PIL.__version__}'
+    print(f'{cpu}, {os.cpu_count()} cores ({torch.get_num_threads()} threads for PyTorch); {versions}\n')
     with tempfile.TemporaryDirectory() as tmp:
         cost_of_12_megapixels(Path(tmp))
         peak_of_100_megapixels(Path(tmp))

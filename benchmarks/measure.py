@@ -46,14 +46,17 @@ def peak_mb():
 
 def peak_of(side, net, size, bs, steps=2):
     "`peak_mb` of a fresh process that trains some steps, and what it held before; `side` is 'reference' or 'ours'"
-    done = subprocess.run([sys.executable, '-m', 'benchmarks.peak', side, net, str(size), str(bs), str(steps)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, '-m', 'benchmarks.peak', side, net, str(size), str(bs), str(steps)],
+                          cwd=ROOT, capture_output=True, text=True)
     if done.returncode: raise RuntimeError(f'peak of {side} {net} {size} {bs}: {done.stderr.strip().splitlines()[-1]}')
     return [float(o) for o in done.stdout.split()[-2:]]
 
 
 def matmul_flops(dtype, n=4096, limit=10):
-    """`(FLOP/s, size)` of a square matmul, also written as a 1x1 convolution, whichever is faster (MKL does not use all of an AMD processor in float32,
-    oneDNN does); of a smaller one where the large would take longer than `limit` seconds"""
+    """`(FLOP/s, size)` of a square matmul, of a smaller one where the large would take longer than `limit` seconds
+
+    It is also written as a 1x1 convolution, and the faster of both counts: in float32, MKL does not use all of an AMD
+    processor, and oneDNN does."""
     def fastest(n, tries):
         a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
         x, w = a.view(1, n, n//8, 8).contiguous(memory_format=torch.channels_last), b.view(n, n, 1, 1)
@@ -69,8 +72,11 @@ def machine():
     info = Path('/proc/cpuinfo').read_text() if Path('/proc/cpuinfo').exists() else ''
     model, flags = re.search(r'model name\s*: (.*)', info), re.search(r'flags\s*: (.*)', info)
     sets = [o for o in ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16') if flags and o in flags[1].split()]
-    rows = [('processor', f"{model[1] if model else platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"),
-            ('instruction sets', ', '.join(sets) + ('' if 'avx512_bf16' in sets or 'amx_bf16' in sets else ' (none for bfloat16)'))]
+    name = model[1] if model else platform.processor() or platform.machine()
+    rows = [('processor', f'{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads'),
+            ('instruction sets',
+             ', '.join(sets) + ('' if 'avx512_bf16' in sets or 'amx_bf16' in sets else ' (none for bfloat16)'))]
     if device.type == 'cuda': rows.append(('GPU', torch.cuda.get_device_name()))
+    args = [Path(o).name if os.path.isdir(o) else o for o in sys.argv[1:]]
     return rows + [('torch', torch.__version__), ('date', datetime.date.today().isoformat()),
-                   ('command', ' '.join(['python -m benchmarks.bench', *(Path(o).name if os.path.isdir(o) else o for o in sys.argv[1:])]))]
+                   ('command', ' '.join(['python -m benchmarks.bench', *args]))]

@@ -18,7 +18,8 @@ from colorize_lib.training import PatchGANTrainer, loss_names
 from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet, resnet_unet
 
-generators = {'resnet_unet': lambda size: resnet_unet(resnet18, size=size, pretrained=False), 'Unet': lambda size: Unet(), 'LiteUnet': lambda size: LiteUnet(),
+generators = {'resnet_unet': lambda size: resnet_unet(resnet18, size=size, pretrained=False),
+              'Unet': lambda size: Unet(), 'LiteUnet': lambda size: LiteUnet(),
               'tiny Unet': lambda size: Unet(nf=4, n_down=2)}
 default = 'LiteUnet' # of the model in the package: frozen encoder, explicit skips, tail at half size
 
@@ -37,8 +38,13 @@ def make_step(net, size):
 
 
 def process():
-    "Another process, for the reference: what ours sets in this one (memory that is held) shall not help it"
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn'))
+    """Another process, for the reference: what ours sets in this one (memory that is held) shall not help it
+
+    Where there is a fork server, it begins as a copy of one that has imported everything and has done nothing."""
+    method = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+    context = multiprocessing.get_context(method)
+    if method == 'forkserver': context.set_forkserver_preload(['benchmarks.networks'])
+    return ProcessPoolExecutor(1, mp_context=context)
 
 
 def apart(f, *args):
@@ -56,7 +62,7 @@ def timed_reference(net, size, *batch):
 
 
 def make_learner(net, dls, precision='auto', seed=0):
-    "Our side: a Learner, and its callback for the game"
+    "Our side: a Learner, and its callback for adversarial training"
     G, D = make(net, dls.train.size, seed)
     dls.train.seed = seed # of order and crops
     return colorize_learner(dls, G, precision=precision), PatchGANTrainer(D)
@@ -86,10 +92,13 @@ class Duel(Callback):
 
 
 def duel(net, size, bs, n=5, precision='auto', reference=True):
-    "Median seconds of a step `(ours, reference)`, in turn, from the same weights; the first step of each is for warming up"
+    """Median seconds of a step `(ours, reference)`, in turn, from the same weights
+
+    The first step of each is for warming up."""
     learn, gan = make_learner(net, scene_dls(size, bs, n + 1), precision)
     with process() as other:
         if reference: other.submit(begin_reference, net, size).result()
-        watch = Duel(n + 1, (lambda *batch: other.submit(timed_reference, net, size, *batch).result()) if reference else None)
+        theirs = lambda *batch: other.submit(timed_reference, net, size, *batch).result()
+        watch = Duel(n + 1, theirs if reference else None)
         with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-4, cbs=[gan, watch])
     return *(statistics.median(t) for t in zip(*watch.times[1:])), watch

@@ -1,4 +1,6 @@
-"A process of its own, so that its peak of memory is of this alone: python -m benchmarks.peak reference|ours NET SIZE BATCH STEPS"
+"""A process of its own, so that its peak of memory is of this alone
+
+python -m benchmarks.peak reference|ours NET SIZE BATCH STEPS"""
 import sys
 
 import torch

@@ -6,6 +6,7 @@ from colorize_lib.engine.callbacks import *
 from colorize_lib.engine.checkpoints import *
 from colorize_lib.engine.learner import *
 from colorize_lib.engine.metrics import *
+from colorize_lib.engine.checks import pick_precision
 from colorize_lib.engine.speed import *
 from colorize_lib.engine.weights import *
 from colorize_lib.experiments.compare import Comparison, compare, load_comparison

@@ -1,4 +1,4 @@
-"""A fair split, and batches that depend on nothing but three numbers
+"""From a folder of photos to training batches that can be repeated exactly
 
 Docs: https://OWNER.github.io/colorize_lib/data.html.md"""
 
@@ -7,7 +7,8 @@ Docs: https://OWNER.github.io/colorize_lib/data.html.md"""
 # %% auto #0
 __all__ = ['split_sizes', 'load_split', 'gather', 'draw_crops', 'CropTo', 'PhotoDL']
 
-# %% ../nbs/01_data.ipynb #1da70688
+# %% ../nbs/01_data.ipynb #0b3dfe5b
+from functools import partial
 from pathlib import Path
 
 import numpy as np, torch
@@ -22,89 +23,114 @@ from .engine.checks import check_whole
 from .photos.cache import Photos, cached_photos, describe_left_out
 from .photos.pictures import open_photo, photo_files, photo_name, show_grid
 
-# %% ../nbs/01_data.ipynb #89aab4ad
+# %% ../nbs/01_data.ipynb #4cee2046
 def split_sizes(
     n, # photos there are
     n_train=None, # photos to train on; default: all that validation leaves
     n_valid=None, # photos to validate on; default: a fifth, as in the paper (2,000 of 10,000)
 )->tuple: # `(n_train, n_valid)`
     "How many photos to train on and to validate on"
-    for nm, v in dict(n_train=n_train, n_valid=n_valid).items():
-        if v is not None: check_whole(nm, v)
-    if n_valid is None: n_valid = max(1, (n if n_train is None else min(n, round(n_train*1.25)))//5)
+    for name, value in dict(n_train=n_train, n_valid=n_valid).items():
+        if value is not None: check_whole(name, value)
+    if n_valid is None:
+        in_use = n if n_train is None else min(n, round(n_train*1.25)) # training and validation together
+        n_valid = max(1, in_use//5)
     if n_train is None: n_train = n - n_valid
-    if n_train < 1 or n_train + n_valid > n: raise ValueError(f'{n_train} photos to train on and {n_valid} to validate on were asked for, there are {n}')
+    if n_train < 1 or n_train + n_valid > n:
+        raise ValueError(f'{n_train} photos to train on and {n_valid} to validate on were asked for, there are {n}')
     return n_train, n_valid
 
-# %% ../nbs/01_data.ipynb #64e8fd9f
+# %% ../nbs/01_data.ipynb #3ed56164
 def _rng(seed, epoch=0, batch=0, *, purpose):
-    "A generator of random numbers for one purpose: 1 the split, 2 the order of an epoch, 3 crops and flips of a batch"
+    "Random numbers for one purpose: 1 the split, 2 the order of an epoch, 3 crops and flips of a batch"
     return np.random.default_rng((seed, epoch, batch, purpose))
 
-# %% ../nbs/01_data.ipynb #a92331f4
+# %% ../nbs/01_data.ipynb #f91dd603
+def _decode_split(items, seed, wanted, file):
+    "Walk along shuffled photos and fill each part of `wanted`, from name to `(side, n)`; pixels go to `file(name)`"
+    todo = (items[i] for i in _rng(seed, purpose=1).permutation(len(items)))
+    parts, seen, left_out = {}, {}, {}
+    for name, (side, n) in wanted.items(): parts[name] = Photos.load(todo, side, n, seen, left_out, file(name))
+    return parts
+
+# %% ../nbs/01_data.ipynb #a7009d13
 def load_split(
     items, # paths or `PIL.Image`s; or a folder
-    size, # pixels of the batches that will be made
+    size, # pixels a side of the batches that will be made
     n_train=None, n_valid=None, # see `split_sizes`
     seed=42, # another seed, another split
     zoom=1.125, # training photos are kept this much larger
-    cache=None, # folder for the decoded photos, see `cached_photos`; `False`: keep them in memory, as images are in any case
+    cache=None, # folder for the decoded photos, see `cached_photos`; `False`: keep them in memory, as images always are
 )->tuple: # `(train, valid)`, two `Photos` that share no picture
     "Decode photos once, split into training and validation; says what was left out"
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
-    want_train, want_valid = split_sizes(len(items), n_train, n_valid)
-    side = int(size*zoom)
-    def decode(file):
-        todo, seen, left_out = (items[i] for i in _rng(seed, purpose=1).permutation(len(items))), {}, {}
-        return {nm: Photos.load(todo, sd, n, seen, left_out, file(nm)) for nm, sd, n in (('valid', size, want_valid), ('train', side, want_train))}
+    (want_train, want_valid), side = split_sizes(len(items), n_train, n_valid), int(size*zoom)
+    decode = partial(_decode_split, items, seed, dict(valid=(size, want_valid), train=(side, want_train)))
     if cache is False or any(isinstance(o, Image.Image) for o in items): parts = decode(lambda name: None)
-    else: parts = cached_photos(items, (seed, size, side, want_train, want_valid), 3*(want_valid*size**2 + want_train*side**2), decode, cache)
+    else:
+        n_bytes = 3*(want_valid*size**2 + want_train*side**2)
+        parts = cached_photos(items, (seed, size, side, want_train, want_valid), n_bytes, decode, cache)
     train, valid = parts['train'], parts['valid']
-    if train.left_out: print(f'{len(train)} photos to train on, {len(valid)} to validate on\n{describe_left_out(train.left_out)}')
-    if not len(train) or (n_train and len(train) < n_train):
+    if train.left_out:
+        print(f'{len(train)} photos to train on, {len(valid)} to validate on')
+        print(describe_left_out(train.left_out))
+    if len(train) < (n_train or 1):
         raise ValueError(f'{want_train} photos to train on and {want_valid} to validate on were asked for; '
                          f'of {len(items)} photos only {len(valid) + len(train)} can be used')
     return train, valid
 
-# %% ../nbs/01_data.ipynb #19a537a8
+# %% ../nbs/01_data.ipynb #1a546b53
 def gather(
     photos, # `Photos`
     idxs, # which ones
-)->torch.Tensor: # uint8 `(B,3,side,side)`; its memory is laid out as the photos' is, channels last
+)->torch.Tensor: # uint8 `(B,3,side,side)`; in memory the channels stay last, as in `photos`
     "A batch of whole squares"
-    squares = torch.from_numpy(photos.array).flatten(1) # a view: nothing is read yet
-    return squares.index_select(0, torch.as_tensor(idxs)).unflatten(1, photos.array.shape[1:]).permute(0, 3, 1, 2)
+    rows = torch.from_numpy(photos.array).flatten(1) # a row for each photo; nothing is copied yet
+    squares = rows.index_select(0, torch.as_tensor(idxs)).unflatten(1, photos.array.shape[1:])
+    return squares.permute(0, 3, 1, 2)
 
-# %% ../nbs/01_data.ipynb #7b3b81c4
+# %% ../nbs/01_data.ipynb #26b61529
 def draw_crops(
     n, # photos in the batch
     whole, # pixels a side that they have
     size, # pixels a side that are wanted
-    rng=None, # a numpy generator: any place, any side between `size` and `whole`, flipped or not; `None`: `size` pixels in the middle, not flipped
+    rng=None, # a numpy generator for random crops; `None`: `size` pixels in the middle, not flipped
 )->np.ndarray: # `(n,4)`, a row a photo: top, left, side, flip; the side is the same for all
-    "Which part of each photo to use"
-    if rng is None: return np.tile([(whole - size)//2]*2 + [size, 0], (n, 1))
+    "Which part of each photo to use: any place, any side between `size` and `whole`, flipped or not"
+    if rng is None:
+        middle = (whole - size)//2
+        return np.tile([middle, middle, size, 0], (n, 1))
     side = int(rng.integers(size, whole + 1))
     tops, lefts, flips = [rng.integers(0, k, n) for k in (whole - side + 1, whole - side + 1, 2)]
     return np.stack([tops, lefts, np.full(n, side), flips], 1)
 
+# %% ../nbs/01_data.ipynb #58ab22d1
 class CropTo(ItemTransform):
-    "Crop and flip a batch `(rgb, crops, ...)` as `draw_crops` says, and bring it to one size, on the device it is on: `(rgb, ...)`"
-    order = -1 # first of all: what follows works on fewer pixels
+    "Crop and flip a batch `(rgb, crops, ...)` as `draw_crops` says and bring it to one size: `(rgb, ...)`"
+    order = -1 # before other transforms, which then have fewer pixels to work on
     def __init__(self, size): self.size = size
     def encodes(self, batch):
         rgb, crops, *rest = batch
-        squares = [o[y:y+side, x:x+side] for o, (y, x, side, _) in zip(rgb.permute(0, 2, 3, 1), crops.tolist())] # views: channels last, as they lie in memory
-        rgb = torch.stack([o.flip(1) if flip else o for o, flip in zip(squares, crops[:, 3])]).permute(0, 3, 1, 2)
+        squares = []
+        for photo, (top, left, side, flip) in zip(rgb.permute(0, 2, 3, 1), crops.tolist()): # as they lie in memory
+            square = photo[top:top+side, left:left+side]
+            squares.append(square.flip(1) if flip else square)
+        rgb = torch.stack(squares).permute(0, 3, 1, 2)
         return (rgb if rgb.shape[-1] == self.size else resize(rgb, [self.size]*2, antialias=True), *rest)
 
-# %% ../nbs/01_data.ipynb #df2aee07
+# %% ../nbs/01_data.ipynb #9ae49e1e
+def _named_photos(items, side):
+    "`Photos` of exactly these, gray ones too; one that cannot be opened raises `PhotoError`"
+    squares = [np.asarray(ImageOps.fit(open_photo(o, side), (side, side), Image.BICUBIC)) for o in items]
+    return Photos(np.stack(squares), [photo_name(o, f'picture {i}') for i, o in enumerate(items)])
+
+# %% ../nbs/01_data.ipynb #f128658d
 class PhotoDL(TfmdDL):
-    "Batches `(rgb, crops, seeds)`: uint8 photos in an order, and what `CropTo` shall cut out of them, both by `(seed, epoch, batch)` alone; and three numbers a photo from which a task may draw more"
-    first_batch = 0 # of the next pass: batches before it are skipped, at no cost
+    "Batches `(rgb, crops, seeds)` of uint8 photos, all by `(seed, epoch, batch)`; `CropTo` then makes the crops"
+    first_batch = 0 # where the next epoch begins: the batches before it are skipped, at no cost
     def __init__(self,
         dataset, # `Photos`, or paths and images to make them from
-        size, # pixels of the crops; in training at least (`CropTo` brings them to size)
+        size, # pixels a side of the crops; random ones may be larger, and `CropTo` resizes them
         bs=32, # photos in a batch
         shuffle=False, # training: shuffle, crop and flip at random, drop the last batch if it is not full
         seed=42, # of all that is random
@@ -117,66 +143,73 @@ class PhotoDL(TfmdDL):
         self.size, self.seed, self.epoch, self.rank, self.world = size, seed, -1, rank, world
         super().__init__(dataset, bs=bs, shuffle=shuffle, drop_last=drop_last, **(kwargs | dict(num_workers=0)))
 
-    def randomize(self): self.epoch += 1
-    def get_idxs(self): return self.epoch_idxs(self.epoch)
-    def epoch_idxs(self, epoch):
-        "The order of an epoch"
-        n = len(self.dataset)
-        return _rng(self.seed, epoch, purpose=2).permutation(n).tolist() if self.shuffle else list(range(n))
-
-    def __len__(self):
-        n, each = len(self.dataset), self.bs*self.world
-        return n//each if self.drop_last else -(-n//each)
-
-    def create_batches(self, samps):
-        samps, n, first, self.first_batch = list(samps), self.bs*self.world, self.first_batch, 0
-        for b in range(first, len(self)):
-            rng, idxs = _rng(self.seed, self.epoch, b, purpose=3) if self.shuffle else None, samps[b*n:(b + 1)*n]
-            crops, part = draw_crops(len(idxs), self.dataset.array.shape[1], self.size, rng), slice(self.rank*self.bs, (self.rank + 1)*self.bs)
-            # in validation a photo's numbers are the same in every epoch
-            yield gather(self.dataset, idxs[part]), crops[part], np.array([(self.seed, self.epoch + 1 if self.shuffle else 0, i) for i in idxs[part]])
-
-    def one_batch(self):
-        epoch = self.epoch
-        try: return super().one_batch()
-        finally: self.epoch = epoch
-
     def new(self, dataset=None, cls=None, **kwargs):
-        return super().new(dataset, cls, **(dict(size=self.size, seed=self.seed, rank=self.rank, world=self.world) | kwargs))
+        own = dict(size=self.size, seed=self.seed, rank=self.rank, world=self.world)
+        return super().new(dataset, cls, **(own | kwargs))
 
-# %% ../nbs/01_data.ipynb #3882c63e
+# %% ../nbs/01_data.ipynb #1c0244a3
 @patch
-def create_batch(self:PhotoDL, samples):
-    "A batch of given samples: fastai makes one of a single photo, to learn what types come out"
-    return torch.stack([rgb for rgb, in samples]), draw_crops(len(samples), self.dataset.array.shape[1], self.size)
+def randomize(self:PhotoDL): self.epoch += 1
 
-# %% ../nbs/01_data.ipynb #32d34347
+@patch
+def get_idxs(self:PhotoDL): return self.epoch_idxs(self.epoch)
+
+@patch
+def epoch_idxs(self:PhotoDL, epoch):
+    "The order of an epoch"
+    n = len(self.dataset)
+    return _rng(self.seed, epoch, purpose=2).permutation(n).tolist() if self.shuffle else list(range(n))
+
+@patch
+def __len__(self:PhotoDL):
+    n, each = len(self.dataset), self.bs*self.world
+    return n//each if self.drop_last else -(-n//each) # the second rounds up
+
 @patch
 def batch_names(self:PhotoDL, epoch, batch):
     "The photos of one batch of one epoch"
     n = self.bs*self.world
     return [self.dataset.names[i] for i in self.epoch_idxs(epoch)[batch*n:(batch + 1)*n]]
 
-# %% ../nbs/01_data.ipynb #a029ffd0
-def _named_photos(items, side):
-    "`Photos` of exactly these, gray ones too; one that cannot be opened raises `PhotoError`"
-    squares = [np.asarray(ImageOps.fit(open_photo(o, side), (side, side), Image.BICUBIC)) for o in items]
-    return Photos(np.stack(squares), [photo_name(o, f'picture {i}') for i, o in enumerate(items)])
+# %% ../nbs/01_data.ipynb #6c88124b
+@patch
+def create_batches(self:PhotoDL, samps):
+    order, whole, n = list(samps), self.dataset.array.shape[1], self.bs*self.world
+    mine = slice(self.rank*self.bs, (self.rank + 1)*self.bs) # this process's part of a batch
+    epoch = self.epoch + 1 if self.shuffle else 0 # in validation a photo has the same numbers in every epoch
+    first, self.first_batch = self.first_batch, 0
+    for b in range(first, len(self)):
+        idxs, rng = order[b*n:(b + 1)*n], _rng(self.seed, self.epoch, b, purpose=3) if self.shuffle else None
+        crops = draw_crops(len(idxs), whole, self.size, rng)
+        yield gather(self.dataset, idxs[mine]), crops[mine], np.array([(self.seed, epoch, i) for i in idxs[mine]])
 
-# %% ../nbs/01_data.ipynb #7b65b982
+@patch
+def create_batch(self:PhotoDL, samples):
+    crops = draw_crops(len(samples), self.dataset.array.shape[1], self.size)
+    return torch.stack([rgb for rgb, in samples]), crops
+
+@patch
+def one_batch(self:PhotoDL):
+    epoch = self.epoch
+    try: return super(PhotoDL, self).one_batch()
+    finally: self.epoch = epoch
+
+# %% ../nbs/01_data.ipynb #6780b6ba
 @patch
 def decode(self:PhotoDL, b): return to_cpu(self.after_batch.decode(b))
 
 @patch
 def show_batch(self:PhotoDL, b=None, max_n=6, **kwargs):
     "Show photos of batch `b` (default: the next), input and target side by side"
-    pictures = [o for o in self.decode(self.one_batch() if b is None else b) if o.ndim == 4] # before a task has worked on it, a batch holds numbers as well
+    decoded = self.decode(self.one_batch() if b is None else b)
+    pictures = [o for o in decoded if o.ndim == 4] # a batch that no task has changed holds numbers as well
     layout = dict(titles=['input', 'target']*3, ncols=6) if len(pictures) == 2 else {}
     return show_grid([im for row in list(zip(*pictures))[:max_n] for im in row], **layout | kwargs)
 
 @patch
 def show_results(self:PhotoDL, b, out, max_n=6, **kwargs):
-    "Show a row a photo: input, prediction `out` of the network, truth"
+    "Show a row a photo: input, prediction `out` of the network, ground truth"
     (inputs, truths), preds = self.decode(b), self.decode((b[0], out))[1]
     rows = list(zip(inputs, preds, truths))[:max_n]
-    return show_grid([im for row in rows for im in row], **dict(titles=['input', 'prediction', 'truth']) | kwargs)
+    titles = dict(titles=['input', 'prediction', 'ground truth'])
+    return show_grid([im for row in rows for im in row], **titles | kwargs)

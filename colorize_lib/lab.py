@@ -1,4 +1,4 @@
-"""Lightness in one number, colour in two: the space in which a colorizer thinks
+r"""Lightness in one number, colour in two: why colorizers predict a\* and b\*, and how photos become these numbers
 
 Docs: https://OWNER.github.io/colorize_lib/lab_space.html.md"""
 
@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/colorize_lib/lab_space.html.md"""
 __all__ = ['xyz_from_rgb', 'rgb_from_xyz', 'white', 'tasks', 'rgb_to_lab', 'lab_to_rgb', 'normalize_lab', 'denormalize_lab',
            'Grayscale', 'get_task', 'colorize_dls']
 
-# %% ../nbs/02_lab_space.ipynb #e3767be8
+# %% ../nbs/02_lab_space.ipynb #a3cd55cd
 from pkgutil import resolve_name
 
 import torch
@@ -16,9 +16,11 @@ from fasttransform import ItemTransform
 
 from .engine.checks import check_choice, check_whole
 
-# %% ../nbs/02_lab_space.ipynb #d02872f4
+# %% ../nbs/02_lab_space.ipynb #b8caea16
 # sRGB primaries to CIE XYZ, D65 white, 2 degree observer (IEC 61966-2-1), digits as in scikit-image
-xyz_from_rgb = torch.tensor([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], dtype=torch.float64)
+xyz_from_rgb = torch.tensor([[0.412453, 0.357580, 0.180423],
+                             [0.212671, 0.715160, 0.072169],
+                             [0.019334, 0.119193, 0.950227]], dtype=torch.float64)
 rgb_from_xyz = xyz_from_rgb.inverse()
 white = 0.95047, 1., 1.08883
 
@@ -35,7 +37,7 @@ def _curve(x, start, curve, line):
     "`curve` above `start`, `line` below, with gradients that are finite everywhere"
     return torch.where(x > start, curve(x.clamp(min=start)), line(x))
 
-# %% ../nbs/02_lab_space.ipynb #60137c33
+# %% ../nbs/02_lab_space.ipynb #ff04d16e
 def rgb_to_lab(
     rgb, # `(...,3,H,W)`, sRGB in [0,1], any device
 )->torch.Tensor: # `(...,3,H,W)`: L* in [0,100], a* in [-86,98], b* in [-108,94]; float32 (float64 if `rgb` is)
@@ -46,7 +48,7 @@ def rgb_to_lab(
     fx, fy, fz = [_curve(c, .008856, lambda t: t**(1/3), lambda t: 7.787*t + 16/116) for c in xyz]
     return torch.stack([116*fy - 16, 500*(fx - fy), 200*(fy - fz)], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #39fdc01a
+# %% ../nbs/02_lab_space.ipynb #e8ef6501
 def lab_to_rgb(
     lab, # `(...,3,H,W)` in CIE units
     clamp=True, # cut to [0,1]; unclamped values tell which colours no screen can show
@@ -56,10 +58,11 @@ def lab_to_rgb(
     fy = (lum + 16)/116
     fxyz = fy + a/500, fy, (fy - b/200).clamp(min=0)
     xyz = [w*_curve(f, .2068966, lambda t: t**3, lambda t: (t - 16/116)/7.787) for f, w in zip(fxyz, white)]
-    rgb = torch.stack([_curve(v, .0031308, lambda t: 1.055*t**(1/2.4) - .055, lambda t: 12.92*t) for v in _times(xyz, rgb_from_xyz)], dim=-3)
+    light = torch.stack(_times(xyz, rgb_from_xyz), dim=-3)
+    rgb = _curve(light, .0031308, lambda v: 1.055*v**(1/2.4) - .055, lambda v: 12.92*v)
     return rgb.clamp(0, 1) if clamp else rgb
 
-# %% ../nbs/02_lab_space.ipynb #5eea02f3
+# %% ../nbs/02_lab_space.ipynb #2907a2e5
 def normalize_lab(
     lab, # `(...,3,H,W)` in CIE units
 )->tuple: # `lum` `(...,1,H,W)` and `ab` `(...,2,H,W)`, both in [-1,1]
@@ -74,18 +77,22 @@ def denormalize_lab(
     "The inverse of `normalize_lab`"
     return torch.cat([(lum.float() + 1)*50, ab.float()*110], dim=-3)
 
-# %% ../nbs/02_lab_space.ipynb #c186bdb3
+# %% ../nbs/02_lab_space.ipynb #60e762ec
 class Grayscale(ItemTransform):
     "The grayscale task: `(rgb, ...)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
-    baselines = {'gray': ('gray (no colour)', lambda lum, ab: torch.zeros_like(ab))} # answers that know nothing: label, function of (input, target)
-    def encodes(self, batch): return normalize_lab(rgb_to_lab(batch[0].contiguous()/255)) # channels first: each step of Lab works on whole planes
+    # trivial baselines, from key to (label, function of (input, target) that returns a prediction)
+    baselines = {'gray': ('gray (no colour)', lambda lum, ab: torch.zeros_like(ab))}
+    def encodes(self, batch):
+        rgb = batch[0].contiguous()/255 # channels first in memory: each step of Lab works on whole planes
+        return normalize_lab(rgb_to_lab(rgb))
     def decodes(self, batch):
         lum, ab = batch
-        return lab_to_rgb(denormalize_lab(lum, torch.zeros_like(ab))), lab_to_rgb(denormalize_lab(lum, ab))
+        gray = denormalize_lab(lum, torch.zeros_like(ab))
+        return lab_to_rgb(gray), lab_to_rgb(denormalize_lab(lum, ab))
 
-# %% ../nbs/02_lab_space.ipynb #998f6cb5
-# by name: a class, or where it is written; a later room is opened only when its task is asked for
+# %% ../nbs/02_lab_space.ipynb #b4eab2e2
+# by name: a class, or where it is written
 tasks = {'grayscale': Grayscale, 'sketch': 'colorize_lib.sketch.sketch:Sketch'}
 
 def get_task(
@@ -97,28 +104,26 @@ def get_task(
     found = tasks[task]
     return (resolve_name(found) if isinstance(found, str) else found)()
 
-# %% ../nbs/02_lab_space.ipynb #6d4e3fff
+# %% ../nbs/02_lab_space.ipynb #4d675c1d
 def colorize_dls(
     files, # paths or `PIL.Image`s, as from `photo_files` or `sample_photos`; or a folder
     size=256, # pixels a side of the training images
     bs=32, # photos in a batch
-    n_train=None, # photos to train on; default: all that validation leaves
-    n_valid=None, # photos to validate on; default: a fifth
+    n_train=None, n_valid=None, # photos of each part; default: a fifth to validate on, the others to train on
     seed=42, # of the split, of order, crops and flips
     task='grayscale', # a key of `tasks`, or a task object
     device=None, # default: the GPU if there is one
-    zoom=1.125, # training photos are kept this much larger than `size`: the room for random crops
+    zoom=1.125, # training photos are kept this much larger than `size`, so that crops can move
     cache=None, # folder for the decoded photos; default: `cache_folder()`; `False`: keep them in memory
-): # fastai `DataLoaders`: `.train`, `.valid`, `.task`, and `.left_out`, a dict from each photo that cannot be used to the reason
+): # fastai `DataLoaders`: `.train`, `.valid`, `.task`, and `.left_out`, a dict from unusable photos to the reasons
     "Training and validation batches of `(input, target)` for a task"
-    from fastai.data.core import DataLoaders # here, because whoever only converts colours need not wait for fastai
+    from fastai.data.core import DataLoaders # imported here: converting colours alone needs no fastai
     from fastai.torch_core import default_device
     from colorize_lib.data import CropTo, PhotoDL, load_split
     check_whole('size', size, 16)
     check_whole('bs', bs)
     if not 1 <= zoom <= 8: raise ValueError(f'zoom={zoom!r}: needs to be between 1 (no room for crops) and 8')
-    task = get_task(task)
-    train, valid = load_split(files, size, n_train, n_valid, seed, zoom, cache)
+    (train, valid), task = load_split(files, size, n_train, n_valid, seed, zoom, cache), get_task(task)
     kwargs = dict(size=size, bs=bs, seed=seed, device=device or default_device(), after_batch=[CropTo(size), task])
     dls = DataLoaders(PhotoDL(train, shuffle=True, **kwargs), PhotoDL(valid, **kwargs))
     dls.task, dls.left_out = task, train.left_out

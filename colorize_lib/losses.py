@@ -1,4 +1,4 @@
-"""What L1 wants, what a classifier wants, what the judge wants, and how they are weighed
+"""What L1, L2 and the discriminator ask of the generator, and how they are weighed
 
 Docs: https://OWNER.github.io/colorize_lib/losses.html.md"""
 
@@ -25,7 +25,7 @@ class Regression:
     def __call__(self,
         pred, # `(B,2,H,W)` in [-1,1]
         targ, # the same shape
-        reduction='mean',
+        reduction='mean', # or 'none' for one loss a number, or 'sum'
     )->torch.Tensor: return self.losses[self.name](pred.float(), targ.float(), reduction=reduction)
 
     def __repr__(self): return f'Regression({self.name!r})'
@@ -34,7 +34,7 @@ L1, L2, SmoothL1 = Regression('l1'), Regression('l2'), Regression('smooth_l1')
 
 # %% ../nbs/05_losses.ipynb #98e69a70
 class GANLoss:
-    "How wrong a discriminator's logits are, if all of them ought to say real (or all fake)"
+    "The loss of logits under one label for all of them: real or fake"
     modes = {'vanilla': F.binary_cross_entropy_with_logits, 'lsgan': F.mse_loss}
     def __init__(self,
         mode='vanilla', # 'vanilla' (BCE with logits, the paper's) or 'lsgan' (least squares)
@@ -44,16 +44,17 @@ class GANLoss:
 
     def __call__(self,
         logits, # of any shape, `(B,1,30,30)` for a PatchGAN
-        target_is_real, # the truth, or what D shall be made to believe
+        target_is_real, # the label: `True` for real, `False` for fake
     )->torch.Tensor: # a scalar, float32
         logits = logits.float()
-        return self.modes[self.mode](logits, torch.ones_like(logits) if target_is_real else torch.zeros_like(logits))
+        labels = torch.full_like(logits, float(target_is_real))
+        return self.modes[self.mode](logits, labels)
 
 # %% ../nbs/05_losses.ipynb #01333f45
 def discriminator_losses(
     gan_loss, # a `GANLoss`
-    real_logits, # D's answer to (lum, ab)
-    fake_logits, # D's answer to (lum, G(lum)), with G detached
+    real_logits, # D's logits of (lum, ab)
+    fake_logits, # D's logits of (lum, G(lum)), with G detached
 )->dict: # loss_D_fake, loss_D_real, loss_D: scalars
     "0.5*(real + fake)"
     fake, real = gan_loss(fake_logits, False), gan_loss(real_logits, True)
@@ -62,7 +63,7 @@ def discriminator_losses(
 # %% ../nbs/05_losses.ipynb #e467fff6
 def generator_losses(
     gan_loss, # a `GANLoss`
-    fake_logits, # D's answer to (lum, G(lum))
+    fake_logits, # D's logits of (lum, G(lum))
     distance, # the regression loss, a scalar
     lambda_l1, # its weight; the paper's and pix2pix's is 100
 )->dict: # loss_G_GAN, loss_G_L1 (with its weight, as in the paper's Table 1), loss_G: scalars

@@ -1,4 +1,4 @@
-"""A judge that looks at one patch at a time
+"""The discriminator: a network that classifies each patch of a coloured photo as real or fake
 
 Docs: https://OWNER.github.io/colorize_lib/patchgan.html.md"""
 
@@ -9,6 +9,7 @@ __all__ = ['PatchGAN', 'patch_grid', 'receptive_field']
 
 # %% ../nbs/04_patchgan.ipynb #9cc1b33a
 import torch
+from fastcore.basics import patch
 from torch import nn
 
 # %% ../nbs/04_patchgan.ipynb #0664ac19
@@ -17,11 +18,18 @@ def _layers(n_in, nf, n_down):
     nfs = [nf*min(2**i, 8) for i in range(n_down + 1)]
     return list(zip([n_in] + nfs, nfs + [1], [2]*n_down + [1, 1]))
 
+# %% ../nbs/04_patchgan.ipynb #076b8dcd
+def _init(m):
+    "pix2pix's initialisation: weights from N(0, 0.02), batch norm around 1"
+    if isinstance(m, nn.Conv2d): nn.init.normal_(m.weight, 0., .02)
+    if isinstance(m, nn.BatchNorm2d): nn.init.normal_(m.weight, 1., .02)
+    if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
+
 # %% ../nbs/04_patchgan.ipynb #eb54034d
 class PatchGAN(nn.Module):
-    "pix2pix's discriminator: a logit for each patch of (condition, answer); `(B,1,30,30)` at 256 pixels for `n_down=3`"
+    "pix2pix's discriminator: a logit a patch of (condition, colours); `(B,1,30,30)` at 256 pixels for `n_down=3`"
     def __init__(self,
-        n_in=3, # channels of condition and answer together: lum and ab
+        n_in=3, # channels of condition and colours together: lum and ab
         nf=64, # channels of the first layer; doubled up to eight times that
         n_down=3, # layers that halve the size; 3 for a patch of 70x70 pixels
     ):
@@ -36,26 +44,25 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.apply(_init)
 
-    def forward(self,
-        *parts # condition and answer, `(B,*,H,W)` each, in [-1,1]
-    ): # logits `(B,1,h,w)`: positive for real
-        x = torch.cat(parts, dim=1)
-        if x.shape[1] != self.n_in: raise ValueError(f'{x.shape[1]} channels in condition and answer; this PatchGAN was made for {self.n_in}')
-        if min(x.shape[-2:]) < 3*2**self.n_down:
-            raise ValueError(f'{x.shape[-1]}x{x.shape[-2]} pixels leave no patch to judge: n_down={self.n_down} needs at least {3*2**self.n_down}')
-        return self.layers(x)
-
-def _init(m):
-    "pix2pix's initialisation: weights from N(0, 0.02), batch norm around 1"
-    if isinstance(m, (nn.Conv2d, nn.BatchNorm2d)): nn.init.normal_(m.weight, 1. if isinstance(m, nn.BatchNorm2d) else 0., .02)
-    if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
+# %% ../nbs/04_patchgan.ipynb #ae2d188c
+@patch
+def forward(self:PatchGAN,
+    *parts # condition and colours, `(B,*,H,W)` each, in [-1,1]
+): # logits `(B,1,h,w)`: positive for real
+    x = torch.cat(parts, dim=1)
+    (h, w), least = x.shape[-2:], 3*2**self.n_down
+    if x.shape[1] != self.n_in:
+        raise ValueError(f'{x.shape[1]} channels in condition and colours; this PatchGAN was made for {self.n_in}')
+    if min(h, w) < least:
+        raise ValueError(f'{w}x{h} pixels are too few for one patch: n_down={self.n_down} needs at least {least}')
+    return self.layers(x)
 
 # %% ../nbs/04_patchgan.ipynb #4b2f51f1
 def patch_grid(
     size, # pixels of the photo
     n_down=3, # as given to `PatchGAN`
 )->int: # patches along a side
-    "How many patches `PatchGAN` judges along a side"
+    "How many patch logits `PatchGAN` gives along a side"
     for *_, stride in _layers(1, 1, n_down): size = (size + 2 - 4)//stride + 1
     return size
 
@@ -63,7 +70,7 @@ def patch_grid(
 def receptive_field(
     n_down=3, # as given to `PatchGAN`
 )->int: # pixels along a side
-    "How many pixels of the photo one verdict of `PatchGAN` has seen, along a side"
+    "How many pixels of the photo one patch logit of `PatchGAN` has seen, along a side"
     r = 1
     for *_, stride in reversed(_layers(1, 1, n_down)): r = r*stride + 4 - stride
     return r

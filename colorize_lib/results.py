@@ -1,4 +1,4 @@
-"""Methods side by side, pictures that were not chosen, and the paper's tables and curves
+"""Methods side by side, photos that were not selected, and the paper's table and curves
 
 Docs: https://OWNER.github.io/colorize_lib/results.html.md"""
 
@@ -9,8 +9,8 @@ __all__ = ['colored', 'evaluate', 'baseline_labels', 'comparison_table', 'interv
 
 # %% ../nbs/07_results.ipynb #54adb5a1
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
-from fastprogress.fastprogress import progress_bar
 
+from .engine.checks import progress_bar
 from .engine.metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
 from .lab import get_task, tasks
 from .photos.pictures import show_grid
@@ -21,31 +21,35 @@ def colored(
     learn, # a Learner from `colorize_learner`
     dl=None, # a loader of the same task; default: the validation photos
 ):
-    "Yield `(input, prediction, truth, baselines)`, pictures `(B,3,H,W)` in [0,1], batch by batch; `baselines` is a dict of such"
+    "Yield `(input, prediction, ground truth, baselines)`, pictures `(B,3,H,W)` in [0,1]; `baselines` is a dict of such"
     task = learn.dls.task
     with learn.no_bar(), learn.no_logging():
         for x, y in dl or learn.dls.valid:
             pred = learn.get_preds(dl=[(x, y)], with_decoded=True)[2]
             x, y = x.cpu(), y.cpu()
             inputs, truths = task.decode((x, y))
-            yield inputs, task.decode((x, pred))[1], truths, {k: task.decode((x, f(x, y)))[1] for k, (_, f) in task.baselines.items()}
+            baselines = {k: task.decode((x, f(x, y)))[1] for k, (_, f) in task.baselines.items()}
+            yield inputs, task.decode((x, pred))[1], truths, baselines
 
 # %% ../nbs/07_results.ipynb #4e034bba
 def evaluate(
     learn, # a Learner from `colorize_learner`
     dl=None, # default: the validation photos
-    names=None, # keys of `measures`; psnr and colorfulness_true are always measured. Default: all that need no download
+    names=None, # keys of `measures` (psnr and colorfulness_true always); default: all that need no download
     prior=None, # of colours, from `color_prior`; default: in these photos
 )->pd.DataFrame: # a row a photo: its name, its metrics, and those of each baseline with `_KEY` behind the name
     "Measure a colorizer on every photo of a split"
     names = names if names is None else {'psnr': 0, 'colorfulness_true': 0} | dict.fromkeys(names)
-    dl = (dl or learn.dls.valid).new(shuffle=False, drop_last=False) # in the order of its names, also for training photos
+    dl = (dl or learn.dls.valid).new(shuffle=False, drop_last=False) # in the order of its names
     if prior is None: prior = color_prior(learn.dls.task.decode((x.cpu(), y.cpu()))[1] for x, y in dl)
     photo_names, rows = iter(dl.dataset.names), []
     for _, preds, truths, baselines in progress_bar(colored(learn, dl), total=len(dl), leave=False):
         for i, truth in enumerate(truths):
-            row = dict(name=next(photo_names)) | photo_metrics(preds[i], truth, names, prior) | dict(constant=is_constant(truth))
-            for key, answers in baselines.items(): row |= {f'{k}_{key}': v for k, v in photo_metrics(answers[i], truth, names, prior).items() if k not in _of_truth}
+            row = dict(name=next(photo_names)) | photo_metrics(preds[i], truth, names, prior)
+            row |= dict(constant=is_constant(truth))
+            for key, pictures in baselines.items():
+                found = photo_metrics(pictures[i], truth, names, prior)
+                row |= {f'{k}_{key}': v for k, v in found.items() if k not in _of_truth}
             rows.append(row)
     df = pd.DataFrame(rows)
     df.attrs['baselines'] = {k: label for k, (label, _) in learn.dls.task.baselines.items()}
@@ -63,36 +67,49 @@ def baseline_labels(
     for df in results.values(): known |= df.attrs.get('baselines', {})
     return {k: known.get(k, k) for k in keys[0] if all(k in o for o in keys)}
 
+# %% ../nbs/07_results.ipynb #32b81854
 def _same_photos(results):
     "The frames, with only those photos that enter means; says how many do not, and why"
     if not results: raise ValueError('no results to compare')
     mask, counts = usable(results.values())
     near_gray = list(counts)[-1]
-    if not mask.any() and counts[near_gray]: # all there is to look at
+    left_out = '; '.join(f'{n} photos {kind}' for kind, n in counts.items() if n)
+    if not mask.any() and counts[near_gray]: # there is nothing else to look at
         print(f'every photo that is left is one {near_gray}: they are in the means')
-        mask = np.isfinite(np.stack([df.filter(regex='^psnr').to_numpy().min(1) for df in results.values()])).all(0)
-    elif any(counts.values()): print('Left out of the means: ' + '; '.join(f'{n} photos {kind}' for kind, n in counts.items() if n))
-    if not mask.any(): raise ValueError(f'no photo is left to average over: {"; ".join(f"{n} {kind}" for kind, n in counts.items() if n)}')
+        least = [df.filter(regex='^psnr').to_numpy().min(1) for df in results.values()]
+        mask = np.isfinite(np.stack(least)).all(0)
+    elif left_out: print(f'Left out of the means: {left_out}')
+    if not mask.any(): raise ValueError(f'no photo is left to average over: {left_out.replace(" photos ", " ")}')
     return {k: df[mask] for k, df in results.items()}
 
-# %% ../nbs/07_results.ipynb #32b81854
+# %% ../nbs/07_results.ipynb #fcf9ed3a
+_columns, _digits = ['psnr', 'ssim', 'colorfulness'], dict(ssim=4, colorfulness=1) # others: 2
+
 def comparison_table(
     results, # dict from a method's name to its `evaluate`, all on the same photos
 )->pd.DataFrame: # a row a method, the baselines first, the truth last
     "Mean metrics of several methods beside the baselines"
     frames, labels = _same_photos(results), baseline_labels(results)
     mean = {k: df.mean(numeric_only=True) for k, df in frames.items()}
-    any_ = next(iter(mean.values()))
-    rows = {label: [any_.get(f'{m}_{k}', np.nan) for m in _columns] for k, label in labels.items()}
+    first = next(iter(mean.values()))
+    rows = {label: [first.get(f'{m}_{k}', np.nan) for m in _columns] for k, label in labels.items()}
     rows |= {k: [m.get(c, np.nan) for c in _columns] for k, m in mean.items()}
-    rows['truth'] = np.inf, 1., any_.colorfulness_true
+    rows['truth'] = np.inf, 1., first.colorfulness_true
     table = pd.DataFrame(rows, index=_columns).T
     if labels:
-        best = max(labels, key=lambda k: any_[f'psnr_{k}'])
-        table.insert(1, f'over {best}', table.psnr - any_[f'psnr_{best}'])
-    return table.assign(n=len(next(iter(frames.values())))).round({c: 4 if c == 'ssim' else 1 if c == 'colorfulness' else 2 for c in table})
+        best = max(labels, key=lambda k: first[f'psnr_{k}'])
+        table.insert(1, f'over {best}', table.psnr - first[f'psnr_{best}'])
+    table = table.assign(n=len(next(iter(frames.values()))))
+    return table.round({c: _digits.get(c, 2) for c in table})
 
-_columns = ['psnr', 'ssim', 'colorfulness']
+# %% ../nbs/07_results.ipynb #6a482688
+def _intervals(df, end, names, best, n, seed):
+    "Means and interval bounds of a method (`end=''`) or of a baseline (`end='_KEY'`)"
+    values = {k: df[k + end] for k in names if k + end in df}
+    if best: values = {'psnr': values.pop('psnr'), f'over {best}': df['psnr' + end] - df[f'psnr_{best}']} | values
+    weights = {'auc_rebalanced': df.get('rarity')}
+    cells = {k: bootstrap(v, n, seed, weights.get(k)) for k, v in values.items()}
+    return {k + part: v for k, cell in cells.items() for part, v in zip(('', '_low', '_high'), cell)}
 
 # %% ../nbs/07_results.ipynb #63d5ee39
 def interval_table(
@@ -103,16 +120,12 @@ def interval_table(
     frames, labels = _same_photos(results), baseline_labels(results)
     first = next(iter(frames.values()))
     names = [k for k in measures if k not in _of_truth and all(k in df for df in frames.values())]
-    sources = {label: (first, f'_{k}') for k, label in labels.items()} | {k: (df, '') for k, df in frames.items()}
     best = max(labels, key=lambda k: first[f'psnr_{k}'].mean(), default=None)
-    rows = {}
-    for row, (df, end) in sources.items():
-        values = {k: df[k + end] for k in names if k + end in df}
-        if best: values = {'psnr': values.pop('psnr'), f'over {best}': df['psnr' + end] - df[f'psnr_{best}']} | values
-        cells = {k: bootstrap(v, n, seed, df.get('rarity') if k == 'auc_rebalanced' else None) for k, v in values.items()}
-        rows[row] = {k + part: v for k, cell in cells.items() for part, v in zip(('', '_low', '_high'), cell)}
-    truth = dict(psnr=np.inf, ssim=1, colorfulness=first.colorfulness_true.mean(), colorfulness_diff=0, l1_ab=0, auc=1, auc_rebalanced=1, lpips=0)
-    rows['truth'] = {k: v for k, v in truth.items() if k in names}
+    rows = {label: _intervals(first, f'_{k}', names, best, n, seed) for k, label in labels.items()}
+    rows |= {k: _intervals(df, '', names, best, n, seed) for k, df in frames.items()}
+    ideal = dict(psnr=np.inf, ssim=1, colorfulness=first.colorfulness_true.mean(), colorfulness_diff=0,
+                 l1_ab=0, auc=1, auc_rebalanced=1, lpips=0)
+    rows['truth'] = {k: v for k, v in ideal.items() if k in names}
     return pd.DataFrame(rows).T.assign(n=len(first))
 
 # %% ../nbs/07_results.ipynb #4907cbd8
@@ -120,8 +133,10 @@ def loss_table(
     learn, # a Learner that was trained with a `PatchGANTrainer`
 )->pd.DataFrame: # loss_D_fake loss_D_real loss_D loss_G_GAN loss_G_L1 loss_G, indexed by epoch from 1
     "The paper's Table 1, a row an epoch of the PatchGAN stage"
-    if not learn.gan_losses: raise ValueError('no epoch was trained with a PatchGANTrainer yet: learn.fit(n, lr, cbs=PatchGANTrainer())')
-    return pd.DataFrame(learn.gan_losses, columns=loss_names, index=pd.RangeIndex(1, len(learn.gan_losses) + 1, name='epoch'))
+    if not learn.gan_losses:
+        raise ValueError('no epoch was trained with a PatchGANTrainer yet: learn.fit(n, lr, cbs=PatchGANTrainer())')
+    epochs = pd.RangeIndex(1, len(learn.gan_losses) + 1, name='epoch')
+    return pd.DataFrame(learn.gan_losses, columns=loss_names, index=epochs)
 
 # %% ../nbs/07_results.ipynb #0640fb64
 def plot_losses(
@@ -130,9 +145,10 @@ def plot_losses(
     "The paper's Figure 5: loss curves of discriminator and generator"
     table = loss_table(learn)
     fig, axs = plt.subplots(1, 2, figsize=(9, 3), dpi=70, layout='constrained')
-    for ax, player, names in zip(axs, ('discriminator', 'generator'), (loss_names[:3], loss_names[3:])):
-        for nm in names: ax.plot(table.index, table[nm], marker='.', label=nm, lw=2.5 if nm in ('loss_D', 'loss_G') else 1)
-        ax.set(title=player, xlabel='epoch')
+    for ax, network, names in zip(axs, ('discriminator', 'generator'), (loss_names[:3], loss_names[3:])):
+        for nm in names:
+            ax.plot(table.index, table[nm], marker='.', label=nm, lw=2.5 if nm in ('loss_D', 'loss_G') else 1)
+        ax.set(title=network, xlabel='epoch')
         ax.xaxis.get_major_locator().set_params(integer=True)
     axs[0].axhline(np.log(2), color='gray', ls=':', lw=1, label='guessing: log 2')
     for ax in axs:

@@ -1,4 +1,4 @@
-"""The generator, twice: from scratch as the paper draws it, and on top of a ResNet
+"""The generator: a network that turns lightness into colour, built from scratch and on top of a ResNet
 
 Docs: https://OWNER.github.io/colorize_lib/unet.html.md"""
 
@@ -9,6 +9,7 @@ __all__ = ['double_conv', 'Unet', 'n_params', 'trace_shapes', 'ToFloat32', 'resn
 
 # %% ../nbs/03_unet.ipynb #6a12860b
 import torch, torch.nn.functional as F
+from fastcore.basics import patch
 from torch import nn
 
 # %% ../nbs/03_unet.ipynb #d84f04e9
@@ -37,18 +38,21 @@ class Unet(nn.Module):
         self.up = nn.ModuleList([double_conv(2*o, o) for o in reversed(nfs[:-1])])
         self.head = nn.Conv2d(nf, n_out, 1)
 
-    def forward(self, x):
-        h, w = x.shape[-2:]
-        x = F.pad(x, (0, -w % 2**self.n_down, 0, -h % 2**self.n_down), mode='replicate')
-        skips = []
-        for stage in self.down:
-            x = stage(x if not skips else F.max_pool2d(x, 2))
-            skips.append(x)
-        skips.pop()
-        for narrow, stage in zip(self.narrow, self.up):
-            x = narrow(F.interpolate(x, scale_factor=2, mode='bilinear'))
-            x = stage(torch.cat([x, skips.pop()], dim=1))
-        return torch.tanh(self.head(x))[..., :h, :w]
+# %% ../nbs/03_unet.ipynb #9ac9b8c5
+@patch
+def forward(self:Unet, x):
+    h, w = x.shape[-2:]
+    multiple = 2**self.n_down
+    x = F.pad(x, (0, -w % multiple, 0, -h % multiple), mode='replicate')
+    skips = []
+    for stage in self.down:
+        x = stage(F.max_pool2d(x, 2) if skips else x)
+        skips.append(x)
+    skips.pop()
+    for narrow, stage in zip(self.narrow, self.up):
+        x = narrow(F.interpolate(x, scale_factor=2, mode='bilinear'))
+        x = stage(torch.cat([x, skips.pop()], dim=1))
+    return torch.tanh(self.head(x))[..., :h, :w]
 
 # %% ../nbs/03_unet.ipynb #9db62167
 def n_params(
@@ -66,9 +70,12 @@ def trace_shapes(
     "What comes out of each part of a network"
     import pandas as pd
     rows, hooks, modes = [], [], {m: m.training for m in model.modules()}
+    def note(name):
+        def hook(m, _, out): rows.append((name, type(m).__name__, tuple(out.shape), n_params(m)))
+        return hook
     for name, m in model.named_modules():
         if name and name.count('.') < depth and not isinstance(m, nn.ModuleList):
-            hooks.append(m.register_forward_hook(lambda m, _, out, name=name: rows.append((name, type(m).__name__, tuple(out.shape), n_params(m)))))
+            hooks.append(m.register_forward_hook(note(name)))
     try:
         with torch.no_grad(): model.eval()(*inputs)
     finally:
@@ -81,6 +88,15 @@ class ToFloat32(nn.Module):
     "What follows computes in float32, under autocast as well"
     def forward(self, x): return x.float()
 
+# %% ../nbs/03_unet.ipynb #044a2ad8
+def _classifier(arch, pretrained):
+    "A torchvision classifier, with ImageNet weights if `pretrained`"
+    try: return arch(weights='DEFAULT' if pretrained else None)
+    except OSError as e:
+        raise ConnectionError(f'{arch.__name__}: its pretrained weights could not be downloaded ({e}). '
+                              f'Go online once (they are kept in {torch.hub.get_dir()}/checkpoints), '
+                              'or start from random weights with pretrained=False.') from e
+
 # %% ../nbs/03_unet.ipynb #d7257aa2
 def resnet_unet(
     arch='resnet18', # a torchvision ResNet, `resnet18`, `resnet34` or `resnet50`, or its name
@@ -90,18 +106,14 @@ def resnet_unet(
     pretrained=True, # start from ImageNet weights, downloaded once
 )->nn.Module: # output `(B,n_out,H,W)` in [-1,1]
     "fastai's DynamicUnet on a ResNet"
-    # imported here: whoever colours photos with a `Unet` need not wait for fastai
+    # imported here: colouring with a `Unet` needs no fastai, which takes seconds to import
     import torchvision
     from fastai.layers import ToTensorBase
     from fastai.vision.learner import create_body
     from fastai.vision.models.unet import DynamicUnet
     if isinstance(arch, str): arch = getattr(torchvision.models, arch)
     if size < 32: raise ValueError(f'size={size}: a ResNet halves five times, so it needs photos of at least 32 pixels')
-    try: classifier = arch(weights='DEFAULT' if pretrained else None)
-    except OSError as e:
-        raise ConnectionError(f'{arch.__name__}: its pretrained weights could not be downloaded ({e}). Go online once (they are kept in '
-                              f'{torch.hub.get_dir()}/checkpoints), or start from random weights with pretrained=False.') from e
-    body = create_body(classifier, n_in=n_in, pretrained=pretrained, cut=-2)
+    body = create_body(_classifier(arch, pretrained), n_in=n_in, pretrained=pretrained, cut=-2)
     unet = DynamicUnet(body, n_out, (size, size), y_range=(-1, 1))
     *layers, bound = [m for m in unet.layers if not isinstance(m, ToTensorBase)]
     unet.layers = nn.ModuleList([*layers, ToFloat32(), bound])

@@ -1,4 +1,6 @@
-"Shared fixtures. Tests on many real photos want a folder in the environment variable COLORIZE_PHOTOS, and are skipped without it."
+"""Shared fixtures
+
+Tests on many real photos want a folder in the environment variable COLORIZE_PHOTOS, and are skipped without it."""
 import os
 import signal
 from pathlib import Path
@@ -8,11 +10,20 @@ import pytest
 import torch
 
 plt.switch_backend('Agg')
-signal.signal(signal.SIGINT, signal.default_int_handler) # a shell's background jobs begin deaf to Ctrl-C, and so would the processes that tests start
+# a shell's background jobs begin deaf to Ctrl-C, and so would the processes that tests start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from colorize_lib.lab import colorize_dls  # noqa: E402
 from colorize_lib.photos.pictures import photo_files  # noqa: E402
 from colorize_lib.photos.samples import paint_scene  # noqa: E402
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    "With `pytest -n`: tests that share a fixture of their module run in one process, so that it is made once"
+    for item in items:
+        fixtures = [made[-1] for made in item._fixtureinfo.name2fixturedefs.values()]
+        if any(o.scope == 'module' for o in fixtures): item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 @pytest.fixture
@@ -39,7 +50,8 @@ def photo_folder(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch): monkeypatch.setenv('COLORIZE_CACHE', str(tmp_path_factory.getbasetemp()/'cache'))
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv('COLORIZE_CACHE', str(tmp_path_factory.getbasetemp()/'cache'))
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,6 @@
-"""Train in child processes and kill them at random moments: `python killed.py FOLDER N_KILLS` prints what happened as JSON.
+"""Train in child processes and kill them at random moments
+
+`python killed.py FOLDER N_KILLS` prints what happened as JSON.
 
 Children are forked from a process that has everything imported, so that a life costs a tenth of a second and not ten.
 """
@@ -33,9 +35,12 @@ def train(folder, scenes):
     torch.manual_seed(0)
     learn = colorize_learner(colorize_dls(scenes, size=32, bs=8, device=torch.device('cpu')), Forgetful())
     with learn.no_bar(), learn.no_logging():
-        gan = fit_recipe(learn, Recipe(size=32, bs=8, epochs_l1=3, epochs_gan=4), PatchGAN(nf=8, n_down=2), cbs=Checkpoints(folder, resume=True, minutes=0))
-    torch.save(dict(generator=learn.model.state_dict(), discriminator=gan.discriminator.state_dict(), opt=learn.opt.state_dict(), opt_D=gan.opt.state_dict(),
-                    losses=learn.recorder.losses, values=[list(v) for v in learn.recorder.values], gan_losses=learn.gan_losses), f'{folder}/result.pt')
+        gan = fit_recipe(learn, Recipe(size=32, bs=8, epochs_l1=3, epochs_gan=4),
+                         PatchGAN(nf=8, n_down=2), cbs=Checkpoints(folder, resume=True, minutes=0))
+    torch.save(dict(generator=learn.model.state_dict(), discriminator=gan.discriminator.state_dict(),
+                    opt=learn.opt.state_dict(), opt_D=gan.opt.state_dict(),
+                    losses=learn.recorder.losses, values=[list(v) for v in learn.recorder.values],
+                    gan_losses=learn.gan_losses), f'{folder}/result.pt')
 
 
 def child(folder, scenes):
@@ -67,10 +72,12 @@ def main(root, n_kills, seed=0):
         def written(folder=folder): return {p.name for p in folder.glob('fit*.safetensors')}
         def writing(folder=folder): return bool(list(folder.glob('.fit*.part')))
         while not (folder/'result.pt').exists():
-            seen, n_writes = written(), rng.randint(0, 7) # a life of so many checkpoints: it is killed while it trains, however slowly it wakes up
+            # a life of so many checkpoints: it is killed while it trains, however slowly it wakes up
+            seen, n_writes = written(), rng.randint(0, 7)
             inside += bool(seen) and 'batch000000' not in max(seen) # goes on in the middle of an epoch
             pid, n = child(folder, scenes), len(seen)
-            wait_for = writing if rng.random() < .5 else lambda: True # half of the kills fall into the writing of a checkpoint
+            # half of the kills fall into the writing of a checkpoint
+            wait_for = writing if rng.random() < .5 else lambda: True
             while not (done := os.waitpid(pid, os.WNOHANG))[0]:
                 seen |= written()
                 if kills < n_kills and len(seen) - n >= n_writes:
@@ -88,7 +95,8 @@ def main(root, n_kills, seed=0):
         differ = [k for k in calm if not equal(calm[k], rough[k])]
         assert not differ, f'{folder} differs in {differ}'
         runs += 1
-    print(json.dumps(dict(kills=kills, while_writing=torn, inside_an_epoch=inside, runs=runs, seconds=round(time.monotonic() - start))))
+    print(json.dumps(dict(kills=kills, while_writing=torn, inside_an_epoch=inside,
+                          runs=runs, seconds=round(time.monotonic() - start))))
 
 
 if __name__ == '__main__': main(sys.argv[1], int(sys.argv[2]))

@@ -1,4 +1,6 @@
-"A real browser uses the widgets, in JupyterLab and in Voila. Skipped by name where there is no Chromium; screenshots are kept in COLORIZE_ARTIFACTS."
+"""A real browser uses the widgets, in JupyterLab and in Voila
+
+Skipped by name where there is no Chromium; screenshots are kept in COLORIZE_ARTIFACTS."""
 import base64
 import json
 import os
@@ -20,9 +22,11 @@ from colorize_lib.apply.colorizer import Colorizer
 from colorize_lib.photos.samples import carried_photos
 from conftest import ROOT
 
-CHROMIUM = os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+FOUND = [path for name in ('chromium', 'chromium-browser', 'google-chrome') if (path := shutil.which(name))]
+CHROMIUM = os.environ.get('CHROMIUM') or next(iter(FOUND), None)
 LAB_SETTINGS = { # no dialogue over the page, and all cells in it
-    'apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False), 'notebook-extension/tracker': dict(windowingMode='none')}
+    'apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False),
+    'notebook-extension/tracker': dict(windowingMode='none')}
 
 
 @pytest.fixture(scope='module')
@@ -51,9 +55,11 @@ def free_port():
 def serve(command, path, folder):
     "Start a Jupyter server in a process group of its own; yield its address; end it with its kernels"
     port = free_port()
-    env = os.environ | {'PYTHONPATH': str(ROOT), 'JUPYTER_CONFIG_DIR': str(folder/'config'), 'JUPYTER_RUNTIME_DIR': str(folder/'runtime'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings')}
+    env = os.environ | {'PYTHONPATH': str(ROOT), 'JUPYTER_CONFIG_DIR': str(folder/'config'),
+                        'JUPYTER_RUNTIME_DIR': str(folder/'runtime'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings')}
     with open(folder/'server.log', 'w') as log:
-        server = subprocess.Popen([sys.executable, '-m', *command, f'--port={port}', '--no-browser'], cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen([sys.executable, '-m', *command, f'--port={port}', '--no-browser'],
+                                  cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
     try:
         for _ in range(150):
             assert server.poll() is None, (folder/'server.log').read_text()
@@ -78,11 +84,12 @@ def voila(tmp_path_factory):
 def lab(tmp_path_factory):
     pytest.importorskip('jupyterlab')
     folder = tmp_path_factory.mktemp('lab')
-    shutil.copy(ROOT/'nbs/10_colorize_app.ipynb', folder)
+    shutil.copy(ROOT/'nbs/widgets/03_colorize_app.ipynb', folder)
     for name, settings in LAB_SETTINGS.items():
         (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
-    yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'], '/lab/tree/10_colorize_app.ipynb', folder)
+    yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'],
+                     '/lab/tree/03_colorize_app.ipynb', folder)
 
 
 @pytest.fixture
@@ -116,7 +123,8 @@ def drag(page, card, to):
 def shown(card, name):
     "Wait until the photo `name` is there in colour"
     card.locator(f'.clz-stage[aria-busy=false] .clz-after[alt^="{name}"]').wait_for()
-    card.page.wait_for_function('img => img.complete && img.naturalWidth > 0', arg=card.locator('.clz-after').element_handle())
+    card.page.wait_for_function('img => img.complete && img.naturalWidth > 0',
+                                arg=card.locator('.clz-after').element_handle())
 
 
 def use_the_app(page, card, photo, shot):
@@ -142,7 +150,8 @@ def use_the_app(page, card, photo, shot):
     card.locator('input[type=file]').set_input_files(broken)
     card.locator('.clz-oops', has_text='not a picture').wait_for()
     shot('broken')
-    assert 'letter.jpg' in card.locator('.clz-oops').inner_text() and card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
+    assert 'letter.jpg' in card.locator('.clz-oops').inner_text()
+    assert card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
     Image.new('1', (10_000, 10_000)).save(huge := photo.with_name('huge.png'))
     card.locator('input[type=file]').set_input_files(huge)
     card.locator('.clz-oops', has_text='100 megapixels; this app takes up to 60').wait_for()
@@ -155,15 +164,17 @@ def use_the_app(page, card, photo, shot):
 
 def drop_file(page, card, path):
     "What a browser tells a page when a file is dropped"
-    data = page.evaluate_handle("""([name, text]) => { const data = new DataTransfer()
-        data.items.add(new File([Uint8Array.from(atob(text), c => c.charCodeAt(0))], name, {type: 'image/png'})); return data }""",
-        [path.name, base64.b64encode(path.read_bytes()).decode()])
+    data = page.evaluate_handle("""([name, text]) => {
+        const data = new DataTransfer(), bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0))
+        data.items.add(new File([bytes], name, {type: 'image/png'}))
+        return data }""", [path.name, base64.b64encode(path.read_bytes()).decode()])
     for event in ('dragenter', 'dragover', 'drop'): card.dispatch_event(event, dict(dataTransfer=data))
 
 
 def ink(card):
     "How much is drawn on the sheet, in thousandths"
-    return card.locator('canvas').evaluate("""c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data
+    return card.locator('canvas').evaluate("""c => {
+        const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data
         let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] < 128; return 1000*n/(c.width*c.height) }""")
 
 
@@ -187,7 +198,8 @@ def use_the_pad(page, card, photo, shot):
     assert ink(card) == 0
     draw(page, card, [(.1, .7), (.3, .3), (.45, .6), (.6, .2), (.9, .7)])
     assert ink(card) > 3
-    page.wait_for_function('([img, first]) => img.src !== first', arg=[card.locator('.clz-picture img').element_handle(), first])
+    page.wait_for_function('([img, first]) => img.src !== first',
+                           arg=[card.locator('.clz-picture img').element_handle(), first])
     page.wait_for_timeout(600)
     shot('sketch')
     drawn = ink(card)
@@ -202,10 +214,12 @@ def use_the_pad(page, card, photo, shot):
     card.locator('input[type=file]').set_input_files(letter)
     card.locator('.clz-notice[data-kind=error]', has_text='letter.png: not a picture').wait_for()
     card.locator('input[type=file]').set_input_files(photo)
-    page.wait_for_function('([img, old]) => img.src !== old', arg=[card.locator('.clz-picture img').element_handle(), result()])
+    page.wait_for_function('([img, old]) => img.src !== old',
+                           arg=[card.locator('.clz-picture img').element_handle(), result()])
     page.wait_for_timeout(1000)
     shot('traced')
-    assert ink(card) > 2*drawn and not page.errors
+    assert ink(card) > 2*drawn
+    assert not page.errors
 
 
 def camera(page, artifacts, where): return lambda name: page.screenshot(path=artifacts/f'{where}_{name}.png')
@@ -228,7 +242,7 @@ def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
     assert app.evaluate('e => e.scrollWidth <= innerWidth')
 
 
-def test_notebook_10_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
+def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
     shot = camera(page, artifacts, 'lab')
     page.goto(lab)
     page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
@@ -256,8 +270,10 @@ from colorize_lib.widgets.monitor import TrainingMonitor
 display(LabExplorer())
 truth = np.stack([np.asarray(ImageOps.fit(open_photo(p), (96, 96))) for p in carried_photos()[:4]])
 logits = np.random.default_rng(0).normal(size=(4, 30, 30))
-methods = [Method('l1', (truth*.5 + 60).astype('uint8')), Method('gan', truth[..., ::-1].copy()), *(Method('both', (truth*.8 + v/10).astype('uint8'), v) for v in (10., 100.))]
-display(LossExplorer(LossResults(truth.mean(-1).astype('uint8'), truth, methods, logits + 1, logits - 1, judged=2)))
+methods = [Method('l1', (truth*.5 + 60).astype('uint8')), Method('gan', truth[..., ::-1].copy())]
+methods += [Method('both', (truth*.8 + v/10).astype('uint8'), v) for v in (10., 100.)]
+gray = truth.mean(-1).astype('uint8')
+display(LossExplorer(LossResults(gray, truth, methods, logits + 1, logits - 1, fake_method=2)))
 dls = colorize_dls([paint_scene(i, 54) for i in range(60)], size=48, bs=8, cache=False)
 learn = colorize_learner(dls, Unet(nf=8, n_down=2))
 with learn.no_logging(), learn.no_bar(): learn.fit(2, 3e-3, cbs=TrainingMonitor(pause=.1, share=.2))
@@ -284,9 +300,12 @@ def test_explorers_by_keyboard_and_a_training_that_is_watched(page, explorers, a
     picture.click(position=dict(x=2, y=2))
     text.get_by_text('Pixel 1, 1:').wait_for()
     assert losses.locator('figcaption', has_text='lambda = 100').count() == 1 # the paper's, to begin with
-    losses.get_by_role('slider', name='lambda: weight of L1').or_(losses.locator('.noUi-handle').first).first.press('ArrowLeft')
+    losses.get_by_role('slider',
+                       name='lambda: weight of L1').or_(losses.locator('.noUi-handle').first).first.press('ArrowLeft')
     losses.get_by_text('both, lambda = 10', exact=True).wait_for()
     assert all(img.get_attribute('alt') for img in losses.locator('figure img:visible').all())
-    assert training.locator('.clz-legend', has_text='valid loss').count() == 1 and 'Curves. loss:' in training.locator('svg').get_attribute('aria-label')
-    for name, card in dict(lab_explorer=lab, loss_explorer=losses, monitor=training).items(): card.screenshot(path=artifacts/f'{name}.png')
+    assert training.locator('.clz-legend', has_text='valid loss').count() == 1
+    assert 'Curves. loss:' in training.locator('svg').get_attribute('aria-label')
+    for name, card in dict(lab_explorer=lab, loss_explorer=losses, monitor=training).items():
+        card.screenshot(path=artifacts/f'{name}.png')
     assert not page.errors

@@ -1,4 +1,5 @@
-"A run that is killed ends in the same bits; a checkpoint is whole or skipped; what does not belong together is refused."
+"""A run that is killed ends in the same bits; a checkpoint is whole or skipped;
+what does not belong together is refused."""
 import json
 import os
 import signal
@@ -24,12 +25,17 @@ from killed import Forgetful
 
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
-def test_twenty_kills_change_no_bit(tmp_path):
+@pytest.mark.parametrize('n', [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_change_no_bit(tmp_path, n):
     env = os.environ | dict(PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, ROOT/'tests'/'killed.py', tmp_path, '20'], capture_output=True, text=True, env=env)
+    done = subprocess.run([sys.executable, ROOT/'tests'/'killed.py', tmp_path, str(n)],
+                          capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout.splitlines()[-1])
-    assert result['kills'] >= 20 and result['while_writing'] >= 3 and result['inside_an_epoch'] >= 5 and result['runs'] >= 1
+    assert result['kills'] >= n
+    assert result['while_writing'] >= (3 if n == 20 else 1)
+    assert result['inside_an_epoch'] >= (5 if n == 20 else 1)
+    assert result['runs'] >= 1
 
 
 @pytest.fixture
@@ -43,7 +49,8 @@ def learner(scenes):
 
 def fit(learn, folder, epochs=3, lr=1e-3, resume=True, cbs=(), one_cycle=False, **kwargs):
     with learn.no_bar(), learn.no_logging():
-        (learn.fit_one_cycle if one_cycle else learn.fit)(epochs, lr, cbs=[Checkpoints(folder, resume=resume, **kwargs), *cbs])
+        fit = learn.fit_one_cycle if one_cycle else learn.fit
+        fit(epochs, lr, cbs=[Checkpoints(folder, resume=resume, **kwargs), *cbs])
     return learn
 
 
@@ -52,20 +59,24 @@ class Crash(Callback):
     order = 80
     def __init__(self, *when): self.when = when
     def look(self, event):
-        if self.when == (event, 'training' if self.training else 'validating', self.learn.train_iter): raise SystemError('power cut')
+        if self.when == (event, 'training' if self.training else 'validating', self.learn.train_iter):
+            raise SystemError('power cut')
     def before_batch(self): self.look('before')
     def after_batch(self): self.look('after')
 
 
-def test_resuming_with_the_progress_bar_on(learner, tmp_path):
+def test_resuming_with_the_progress_bar_on(learner, tmp_path, monkeypatch):
     "As a notebook does it; fastai's bar knows no fit that begins in its middle"
+    monkeypatch.setattr('colorize_lib.engine.callbacks.can_redraw', lambda: True)
     with pytest.raises(SystemError): learner().fit(3, 1e-3, cbs=[Checkpoints(tmp_path), Crash('after', 'training', 6)])
     learn = learner()
     learn.fit(3, 1e-3, cbs=Checkpoints(tmp_path, resume=True))
     assert len(learn.recorder.values) == 3
 
 
-@pytest.mark.parametrize('when', [('after', 'training', 2), ('after', 'training', 4), ('before', 'training', 4), ('after', 'validating', 8), ('before', 'training', 0)])
+@pytest.mark.parametrize('when',
+                         [('after', 'training', 2), ('after', 'training', 4), ('before', 'training', 4),
+                          ('after', 'validating', 8), ('before', 'training', 0)])
 def test_a_crash_loses_nothing(scenes, tmp_path, when):
     "Also at the border of two epochs, where a checkpoint was written and no batch has begun: 4 batches an epoch"
     def go(folder, *cbs):
@@ -76,8 +87,18 @@ def test_a_crash_loses_nothing(scenes, tmp_path, when):
     with pytest.raises(SystemError): go(tmp_path/'rough', Crash(*when))
     rough = go(tmp_path/'rough')
     for k, v in calm.model.state_dict().items(): assert torch.equal(v, rough.model.state_dict()[k]), k
-    assert rough.recorder.values == calm.recorder.values and len(rough.recorder.values) == 3
-    assert rough.recorder.hps == calm.recorder.hps and rough.recorder.iters == calm.recorder.iters
+    assert rough.recorder.values == calm.recorder.values
+    assert len(rough.recorder.values) == 3
+    assert rough.recorder.hps == calm.recorder.hps
+    assert rough.recorder.iters == calm.recorder.iters
+
+
+def test_a_checkpoint_holds_each_weight_once(learner, tmp_path):
+    "Weights and Adam's two averages; a callback without a `state_dict` of its own seems to have the model's"
+    learn = fit(learner(nf=16), tmp_path, epochs=1)
+    n = sum(v.numel() for v in learn.model.parameters())
+    assert 12*n < next(tmp_path.iterdir()).stat().st_size < 13*n
+    assert list(read_checkpoint(next(tmp_path.iterdir()))['small']['callbacks']) == ['count_epochs']
 
 
 def test_two_are_kept_and_no_pickle_is_needed(learner, tmp_path, monkeypatch):
@@ -86,7 +107,8 @@ def test_two_are_kept_and_no_pickle_is_needed(learner, tmp_path, monkeypatch):
     files = sorted(tmp_path.iterdir())
     assert [p.name[:29] for p in files] == ['fit0000-epoch0003-batch000000', 'fit0000-epoch0004-batch000000']
     state = read_checkpoint(files[-1])
-    assert {'generator', 'opt', 'scaler'} == set(state['big']) and state['small']['epoch'] == 4
+    assert {'generator', 'opt', 'scaler'} == set(state['big'])
+    assert state['small']['epoch'] == 4
 
 
 def test_torn_checkpoints_are_skipped_with_a_line(learner, tmp_path, capsys):
@@ -95,7 +117,9 @@ def test_torn_checkpoints_are_skipped_with_a_line(learner, tmp_path, capsys):
     newest.write_bytes(newest.read_bytes()[:-50])
     again = fit(learner(), tmp_path)
     out = capsys.readouterr().out
-    assert newest.name in out and 'damaged' in out and 'going on in epoch 2' in out
+    assert newest.name in out
+    assert 'damaged' in out
+    assert 'going on in epoch 2' in out
     for k, v in calm.model.state_dict().items(): assert torch.equal(v, again.model.state_dict()[k])
 
 
@@ -108,8 +132,10 @@ def test_every_flipped_bit_is_found(tmp_path):
 
 
 @pytest.mark.parametrize('change,text', [
-    (dict(size=40), 'size was 32, is 40'), (dict(seed=1), 'seed was 42, is 1'), (dict(n=39), "photos to train on was '"), (dict(nf=6), "generator was 'Unet"),
-    (dict(loss_func=torch.nn.functional.mse_loss), "loss was \"Regression"), (dict(epochs=4), 'epochs was 3, is 4'), (dict(lr=2e-3), 'lr was'),
+    (dict(size=40), 'size was 32, is 40'), (dict(seed=1), 'seed was 42, is 1'),
+    (dict(n=39), "photos to train on was '"), (dict(nf=6), "generator was 'Unet"),
+    (dict(loss_func=torch.nn.functional.mse_loss), "loss was \"Regression"),
+    (dict(epochs=4), 'epochs was 3, is 4'), (dict(lr=2e-3), 'lr was'),
     (dict(one_cycle=True), 'schedule of lr was None')])
 def test_what_belongs_to_another_run_is_refused(learner, tmp_path, change, text):
     fit(learner(), tmp_path)
@@ -138,7 +164,8 @@ def test_predictions_inside_of_a_fit_change_nothing(learner, tmp_path, scenes):
     calm = fit(learner(), tmp_path/'calm')
     busy = fit(learner(), tmp_path/'busy', cbs=[Film()])
     for k, v in calm.model.state_dict().items(): assert torch.equal(v, busy.model.state_dict()[k])
-    assert [p.name[:29] for p in sorted((tmp_path/'busy').iterdir())] == [p.name[:29] for p in sorted((tmp_path/'calm').iterdir())]
+    busy, calm = ([p.name[:29] for p in sorted((tmp_path/o).iterdir())] for o in ('busy', 'calm'))
+    assert busy == calm
 
 
 def test_on_the_learner_itself(learner, tmp_path):
@@ -187,13 +214,15 @@ def test_full_disk_is_one_warning(learner, tmp_path, monkeypatch):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         fit(learn, tmp_path, epochs=2)
-    assert [str(o.message) for o in caught if 'no checkpoint could be written (No space left on device)' in str(o.message)].__len__() == 1
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == kept and len(learn.recorder.values) == 2
+    assert sum('no checkpoint could be written (No space left on device)' in str(o.message) for o in caught) == 1
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == kept
+    assert len(learn.recorder.values) == 2
 
 
 def test_unwritable_folder_is_named(learner, tmp_path):
     (tmp_path/'file').write_text('')
-    with pytest.raises(CheckpointError, match='no checkpoints can be kept there'): fit(learner(), tmp_path/'file'/'deep')
+    with pytest.raises(CheckpointError, match='no checkpoints can be kept there'):
+        fit(learner(), tmp_path/'file'/'deep')
 
 
 class Interrupt(Callback):
@@ -210,7 +239,8 @@ def test_the_stop_key_waits_for_the_step_and_saves(learner, tmp_path, capsys, st
         return fit(learn, folder, epochs=2, cbs=[PatchGANTrainer(PatchGAN(nf=4, n_down=2)), *cbs])
     calm = go(tmp_path/'calm')
     with pytest.raises(KeyboardInterrupt): go(tmp_path/'rough', [Interrupt(step, validating)])
-    assert 'with resume=True' in capsys.readouterr().out and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert 'with resume=True' in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     rough = go(tmp_path/'rough')
     for k, v in calm.model.state_dict().items(): assert torch.equal(v, rough.model.state_dict()[k])
     assert rough.gan_losses == calm.gan_losses
@@ -233,7 +263,8 @@ def test_the_stop_key_in_the_validation_of_an_epoch_that_was_cut_short(learner, 
     with pytest.raises(KeyboardInterrupt): go(tmp_path/'rough', [Interrupt(step, True)])
     assert any(f'epoch{step//4:04d}' in p.name for p in (tmp_path/'rough').iterdir())
     rough = go(tmp_path/'rough')
-    assert rough.train_iter == step and rough.recorder.losses == calm.recorder.losses
+    assert rough.train_iter == step
+    assert rough.recorder.losses == calm.recorder.losses
     for k, v in calm.model.state_dict().items(): assert torch.equal(v, rough.model.state_dict()[k])
 
 
@@ -241,7 +272,8 @@ def test_the_stop_key_at_the_very_end_is_heard(learner, tmp_path):
     class Late(Callback):
         def after_epoch(self): signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt): fit(learner(), tmp_path, epochs=1, cbs=[Late()])
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler and read_checkpoint(next(tmp_path.iterdir()))['small']['epoch'] == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert read_checkpoint(next(tmp_path.iterdir()))['small']['epoch'] == 1
 
 
 def test_a_start_that_failed_does_not_silence_it(learner, tmp_path):
@@ -277,7 +309,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(learner, tmp_p
     for name in learn.dls.train.batch_names(1, 1): assert name in str(e.value)
     assert str(tmp_path) in str(e.value)
     state = read_checkpoint(sorted(tmp_path.iterdir())[-1])
-    assert all(v.isfinite().all() for v in state['big']['generator'].values()) and state['small']['epoch'] == 1
+    assert all(v.isfinite().all() for v in state['big']['generator'].values())
+    assert state['small']['epoch'] == 1
 
 
 def test_the_best_epoch_so_far_is_remembered(learner, tmp_path):
@@ -292,6 +325,7 @@ def test_written_every_so_often(learner, tmp_path, monkeypatch):
     clock = iter(range(0, 10_000, 45))
     monkeypatch.setattr('colorize_lib.engine.checkpoints.time.monotonic', lambda: next(clock))
     names = []
-    monkeypatch.setattr('colorize_lib.engine.checkpoints.write_checkpoint', lambda folder, name, state: names.append(name) or folder/name)
+    monkeypatch.setattr('colorize_lib.engine.checkpoints.write_checkpoint',
+                        lambda folder, name, state: names.append(name) or folder/name)
     fit(learner(), tmp_path, epochs=1, minutes=1)
     assert [n[-6:] for n in names] == ['000002', '000000'] # 4 batches: after 90 s, and at the end of the epoch

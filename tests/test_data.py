@@ -23,16 +23,21 @@ def nasty(photo_folder):
 
 def test_every_file_is_kept_or_named(nasty):
     photos = Photos.load(photo_files(nasty), 32)
-    assert len(photos) == 6 and photos.array.shape == (6, 32, 32, 3)
+    assert len(photos) == 6
+    assert photos.array.shape == (6, 32, 32, 3)
     why = {k.rsplit('/', 1)[-1]: v for k, v in photos.left_out.items()}
-    assert why['notes.jpg'] == 'not a picture' and why['gray.png'] == 'gray already' and why['one.png'] == 'too small (1x1 pixels)'
-    assert 'truncated' in why['cut.jpg'] and why['scene 2.png'].endswith('copy öf 2.png')
+    assert why['notes.jpg'] == 'not a picture'
+    assert why['gray.png'] == 'gray already'
+    assert why['one.png'] == 'too small (1x1 pixels)'
+    assert 'truncated' in why['cut.jpg']
+    assert why['scene 2.png'].endswith('copy öf 2.png')
     text = describe_left_out(photos.left_out)
     assert all(name in text for name in why)
 
 
 def test_long_lists_are_shortened_with_a_count():
-    assert describe_left_out({f'{i}.png': 'gray already' for i in range(25)}, n_names=3) == 'left out, gray already: 0.png, 1.png, 2.png and 22 more (all in left_out)'
+    text = describe_left_out({f'{i}.png': 'gray already' for i in range(25)}, n_names=3)
+    assert text == 'left out, gray already: 0.png, 1.png, 2.png and 22 more (all in left_out)'
 
 
 def test_load_stops_at_n_and_leaves_the_rest(scenes):
@@ -44,7 +49,8 @@ def test_load_stops_at_n_and_leaves_the_rest(scenes):
 def test_split_is_disjoint_repeatable_and_seeded(nasty, capsys):
     files = photo_files(nasty)
     train, valid = load_split(files, 32, seed=1)
-    assert not set(train.names) & set(valid.names) and len(train) + len(valid) == 6
+    assert not set(train.names) & set(valid.names)
+    assert len(train) + len(valid) == 6
     assert load_split(files, 32, seed=1)[0].names == train.names
     assert any(load_split(files, 32, seed=s)[1].names != valid.names for s in range(2, 6))
     assert 'gray already: gray.png' in capsys.readouterr().out
@@ -58,7 +64,8 @@ def test_same_picture_never_on_both_sides(scenes):
     for seed in range(5):
         train, valid = load_split(list(scenes[:10])*3, 32, seed=seed)
         key = lambda p: {cropped(p, [i], 32).numpy().tobytes() for i in range(len(p))}
-        assert len(train) + len(valid) == 10 and not key(train) & key(valid)
+        assert len(train) + len(valid) == 10
+        assert not key(train) & key(valid)
 
 
 def test_validation_stays_when_training_grows(scenes):
@@ -74,7 +81,8 @@ def test_split_errors_name_the_value(kwargs, text):
 
 
 def test_too_few_usable_photos_is_an_error(nasty):
-    with pytest.raises(ValueError, match='of 11 photos only 6 can be used'): load_split(photo_files(nasty), 32, n_train=8, n_valid=2)
+    with pytest.raises(ValueError, match='of 11 photos only 6 can be used'):
+        load_split(photo_files(nasty), 32, n_train=8, n_valid=2)
     with pytest.raises(ValueError, match='there are 1'): load_split(photo_files(nasty)[:1], 32)
 
 
@@ -83,9 +91,10 @@ def test_paper_split(): assert split_sizes(21_837, n_train=8000) == (8000, 2000)
 
 def test_batches_depend_on_seed_epoch_and_batch_alone(scenes):
     photos = Photos.load(scenes, 36)
-    a, b = PhotoDL(photos, 32, bs=8, shuffle=True, after_batch=[CropTo(32)]), PhotoDL(photos, 32, bs=8, shuffle=True, after_batch=[CropTo(32)])
+    a, b = (PhotoDL(photos, 32, bs=8, shuffle=True, after_batch=[CropTo(32)]) for _ in range(2))
     first, second = [x for x, _ in a], [x for x, _ in a]
-    assert len(first) == 5 and not torch.equal(first[0], second[0])
+    assert len(first) == 5
+    assert not torch.equal(first[0], second[0])
     next(iter(b)) # an interrupted epoch
     b.one_batch() # looking does not count
     assert all(torch.equal(x, y) for x, (y, _) in zip(second, b))
@@ -94,12 +103,14 @@ def test_batches_depend_on_seed_epoch_and_batch_alone(scenes):
 
 def test_random_streams_are_not_shared():
     from colorize_lib.data import _rng
-    draws = {_rng(*args, purpose=p).integers(0, 2**60) for args in ((0,), (0, 1), (0, 0, 1), (1,), (1, 1), (1, 0, 1)) for p in (1, 2, 3)}
+    keys = (0,), (0, 1), (0, 0, 1), (1,), (1, 1), (1, 0, 1)
+    draws = {_rng(*args, purpose=p).integers(0, 2**60) for args in keys for p in (1, 2, 3)}
     assert len(draws) == 18
 
 
 def test_unnamed_pictures_keep_apart(scenes):
-    anonymous = [Image.fromarray(np.asarray(s)) for s in scenes[:8]] + [Image.new('RGB', (20, 20)), Image.new('RGB', (2, 2))]
+    anonymous = [Image.fromarray(np.asarray(s)) for s in scenes[:8]]
+    anonymous += [Image.new('RGB', (20, 20)), Image.new('RGB', (2, 2))]
     for seed in range(4):
         train, valid = load_split(anonymous, 32, seed=seed)
         assert len(set(train.names) | set(valid.names)) == 8 == len(train) + len(valid)
@@ -109,11 +120,12 @@ def test_opening_does_not_change_the_callers_image(photo_folder):
     paint_scene(0, 512).save(photo_folder/'big.jpg')
     img = Image.open(photo_folder/'big.jpg')
     photos = Photos.load([img], 32)
-    assert img.size == (512, 512) and len(photos) == 1
+    assert img.size == (512, 512)
+    assert len(photos) == 1
 
 
 def test_a_folder_will_do_for_a_list(photo_folder):
-    assert {len(p) for p in load_split(photo_folder, 32)} == {5, 1} == {len(p) for p in load_split(str(photo_folder), 32)}
+    for folder in (photo_folder, str(photo_folder)): assert {len(p) for p in load_split(folder, 32)} == {5, 1}
 
 
 def test_training_crops_move_and_flip_validation_does_not(scenes):
@@ -134,11 +146,14 @@ def test_crops_are_what_they_say(scenes):
         crops = draw_crops(8, 40, 32, np.random.default_rng(seed))
         (side,), rgb = set(crops[:, 2]), gather(photos, range(8))
         sides.add(side)
-        expected = [photos.array[i, y:y+side, x:x+side][:, ::-1 if flip else 1] for i, (y, x, _, flip) in enumerate(crops)]
+        expected = [photos.array[i, y:y+side, x:x+side][:, ::-1 if flip else 1]
+                    for i, (y, x, _, flip) in enumerate(crops)]
         out, rest = CropTo(side)((rgb, crops, 'rest'))
-        assert np.array_equal(out.permute(0, 2, 3, 1).numpy(), np.stack(expected)) and rest == 'rest'
+        assert np.array_equal(out.permute(0, 2, 3, 1).numpy(), np.stack(expected))
+        assert rest == 'rest'
         assert CropTo(32)((rgb, crops))[0].shape == (8, 3, 32, 32)
-    assert len(sides) > 4 and sides <= set(range(32, 41))
+    assert len(sides) > 4
+    assert sides <= set(range(32, 41))
 
 
 def test_batches_are_channels_last_in_memory_and_copies(scenes):

@@ -20,12 +20,18 @@ def test_all_16_million_colours_equal_skimage_and_come_back():
         worst_there = max(worst_there, np.abs(lab.permute(1, 2, 0).numpy() - reference).max())
         worst_back = max(worst_back, (lab_to_rgb(lab)*255 - rgb).abs().max().item())
         lo, hi = torch.minimum(lo, lab.amin((1, 2))), torch.maximum(hi, lab.amax((1, 2)))
-    assert worst_there < 1e-3 and worst_back < .5
-    assert hi[0] <= 100.001 and lo[1] > -110 and hi[1] < 110 and lo[2] > -110 and hi[2] < 110
+    assert worst_there < 1e-3
+    assert worst_back < .5
+    assert hi[0] <= 100.001
+    assert lo[1] > -110
+    assert hi[1] < 110
+    assert lo[2] > -110
+    assert hi[2] < 110
 
 
 def test_back_equals_skimage_out_of_gamut_too():
-    lab = torch.rand(3, 64, 64, dtype=torch.float64)*torch.tensor([100., 200, 200]).view(3, 1, 1) - torch.tensor([0., 100, 100]).view(3, 1, 1)
+    span, low = (torch.tensor(o).view(3, 1, 1) for o in ([100., 200, 200], [0., 100, 100]))
+    lab = torch.rand(3, 64, 64, dtype=torch.float64)*span - low
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning) # skimage tells that it clips
         reference = lab2rgb(lab.permute(1, 2, 0).numpy())
@@ -49,7 +55,8 @@ def test_gradients_are_finite_at_the_ends(value):
 
 def test_float32_under_autocast_and_from_half():
     x = torch.rand(2, 3, 16, 16)
-    assert rgb_to_lab(x.half()).dtype == torch.float32 and rgb_to_lab(x.double()).dtype == torch.float64
+    assert rgb_to_lab(x.half()).dtype == torch.float32
+    assert rgb_to_lab(x.double()).dtype == torch.float64
     reference = rgb_to_lab(x)
     with torch.autocast('cpu', torch.bfloat16): assert torch.equal(rgb_to_lab(x), reference)
 
@@ -63,8 +70,10 @@ def test_any_leading_shape():
 def test_normalize_round_trip():
     lab = torch.rand(2, 3, 4, 5)*100
     lum, ab = normalize_lab(lab)
-    assert lum.shape == (2, 1, 4, 5) and ab.shape == (2, 2, 4, 5)
-    assert torch.allclose(lum, lab[:, :1]/50 - 1) and torch.allclose(ab, lab[:, 1:]/110)
+    assert lum.shape == (2, 1, 4, 5)
+    assert ab.shape == (2, 2, 4, 5)
+    assert torch.allclose(lum, lab[:, :1]/50 - 1)
+    assert torch.allclose(ab, lab[:, 1:]/110)
     assert torch.allclose(denormalize_lab(lum, ab), lab, atol=1e-5)
 
 
@@ -85,7 +94,8 @@ def test_decoding_keeps_lightness_of_in_gamut_answers():
 
 
 @pytest.mark.parametrize('kwargs,text', [
-    (dict(size=8), 'size=8: needs to be a whole number, at least 16'), (dict(size='big'), "size='big'"), (dict(bs=0), 'bs=0'),
+    (dict(size=8), 'size=8: needs to be a whole number, at least 16'),
+    (dict(size='big'), "size='big'"), (dict(bs=0), 'bs=0'),
     (dict(task='colour'), "task='colour': choose from 'grayscale'"), (dict(n_train=1000), 'there are 40')])
 def test_dls_errors_name_the_value(scenes, kwargs, text):
     with pytest.raises(ValueError, match=text): colorize_dls(scenes, **dict(size=32, bs=4) | kwargs)
@@ -93,15 +103,22 @@ def test_dls_errors_name_the_value(scenes, kwargs, text):
 
 def test_dls_name_what_was_left_out(scenes):
     dls = colorize_dls(scenes[:10] + [scenes[3].convert('L')], size=32, bs=4)
-    assert list(dls.left_out.values()) == ['gray already'] and dls.left_out is dls.valid.dataset.left_out
+    assert list(dls.left_out.values()) == ['gray already']
+    assert dls.left_out is dls.valid.dataset.left_out
 
 
 def test_dls_batches(scenes):
     dls = colorize_dls(scenes, size=40, bs=6)
     lum, ab = dls.one_batch()
-    assert lum.shape == (6, 1, 40, 40) and ab.shape == (6, 2, 40, 40) and dls.n_inp == 1
-    assert lum.abs().max() <= 1 and ab.abs().max() <= 1 and ab.std() > .05
-    assert len(dls.valid.dataset) == 8 and len(dls.train) == 32//6 and len(dls.valid) == 2
+    assert lum.shape == (6, 1, 40, 40)
+    assert ab.shape == (6, 2, 40, 40)
+    assert dls.n_inp == 1
+    assert lum.abs().max() <= 1
+    assert ab.abs().max() <= 1
+    assert ab.std() > .05
+    assert len(dls.valid.dataset) == 8
+    assert len(dls.train) == 32//6
+    assert len(dls.valid) == 2
 
 
 def test_a_new_task_needs_no_change_elsewhere(scenes, monkeypatch):

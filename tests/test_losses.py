@@ -11,7 +11,8 @@ from colorize_lib.losses import L1, L2, GANLoss, Regression, SmoothL1, discrimin
 @pytest.mark.parametrize('ours,theirs', [(L1, F.l1_loss), (L2, F.mse_loss), (SmoothL1, F.smooth_l1_loss)])
 def test_regression_equals_torch_and_is_float32(ours, theirs):
     p, t = torch.randn(2, 2, 8, 8), torch.randn(2, 2, 8, 8)
-    assert torch.equal(ours(p, t), theirs(p, t)) and ours(p.bfloat16(), t).dtype == torch.float32
+    assert torch.equal(ours(p, t), theirs(p, t))
+    assert ours(p.bfloat16(), t).dtype == torch.float32
     assert ours(p, t, reduction='none').shape == p.shape
 
 
@@ -39,7 +40,8 @@ def test_sums_of_table_1():
     assert d['loss_D_real'].item() == pytest.approx(F.softplus(-real).mean().item())
     assert d['loss_D_fake'].item() == pytest.approx(F.softplus(fake).mean().item())
     g = generator_losses(GANLoss(), fake, torch.tensor(.06), 100)
-    assert g['loss_G_L1'].item() == pytest.approx(6) and g['loss_G_GAN'].item() == pytest.approx(F.softplus(-fake).mean().item())
+    assert g['loss_G_L1'].item() == pytest.approx(6)
+    assert g['loss_G_GAN'].item() == pytest.approx(F.softplus(-fake).mean().item())
     assert g['loss_G'].item() == pytest.approx(6 + g['loss_G_GAN'].item())
 
 

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import torch
 from scipy import integrate
+from skimage.metrics import peak_signal_noise_ratio
 
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
-from colorize_lib.engine.metrics import bootstrap, color_prior, colorfulness, fid, is_constant, lpips, measures, photo_metrics, usable
+from colorize_lib.engine.metrics import (bootstrap, color_prior, colorfulness, fid, is_constant, lpips, measures,
+                                         photo_metrics, psnr, usable)
 
 
 def test_colorfulness_is_hasler_suesstrunk():
@@ -25,9 +27,17 @@ def test_colorfulness_is_hasler_suesstrunk():
 def test_psnr_and_ssim():
     truth = torch.rand(3, 32, 40)*.8
     m = photo_metrics(truth + .1, truth)
-    assert m['psnr'] == pytest.approx(20, abs=1e-3) and m['ssim'] < 1
+    other = torch.rand(3, 32, 40)
+    theirs = peak_signal_noise_ratio(truth.double().numpy(), other.double().numpy(), data_range=1)
+    assert psnr(other, truth).item() == pytest.approx(theirs, abs=1e-9)
+    assert m['psnr'] == pytest.approx(20, abs=1e-3)
+    several = psnr(torch.stack([truth + .1, truth + .01]), truth.expand(2, -1, -1, -1)) # a number for each photo
+    assert several.tolist() == pytest.approx([20, 40], abs=1e-3)
+    assert m['ssim'] < 1
     same = photo_metrics(truth, truth)
-    assert math.isinf(same['psnr']) and same['ssim'] == pytest.approx(1) and same['colorfulness'] == same['colorfulness_true']
+    assert math.isinf(same['psnr'])
+    assert same['ssim'] == pytest.approx(1)
+    assert same['colorfulness'] == same['colorfulness_true']
     assert photo_metrics(torch.rand(3, 4, 5), torch.rand(3, 4, 5))['ssim'] < 1 # smaller than the usual window
     with pytest.raises(ValueError, match='differ in shape'): photo_metrics(truth, truth[:, 1:])
 
@@ -36,8 +46,10 @@ def test_auc_is_the_area_under_zhangs_curve():
     pred, true = torch.rand(2, 3, 24, 24)
     error = (rgb_to_lab(pred)[1:] - rgb_to_lab(true)[1:]).norm(dim=0).flatten().double()
     ts = np.linspace(0, 150, 3001)
-    assert photo_metrics(pred, true)['auc'] == pytest.approx(integrate.trapezoid([(error <= t).double().mean() for t in ts], ts)/150, abs=1e-3)
-    assert photo_metrics(pred, true)['l1_ab'] == pytest.approx((rgb_to_lab(pred)[1:] - rgb_to_lab(true)[1:]).abs().mean().item(), rel=1e-5)
+    area = integrate.trapezoid([(error <= t).double().mean() for t in ts], ts)/150
+    assert photo_metrics(pred, true)['auc'] == pytest.approx(area, abs=1e-3)
+    l1_ab = (rgb_to_lab(pred)[1:] - rgb_to_lab(true)[1:]).abs().mean().item()
+    assert photo_metrics(pred, true)['l1_ab'] == pytest.approx(l1_ab, rel=1e-5)
 
 
 def plain(*ab): return lab_to_rgb(torch.tensor([60., *ab])[:, None, None].expand(3, 8, 8).contiguous())
@@ -47,7 +59,8 @@ def test_rebalanced_auc_gives_every_colour_one_vote():
     true = torch.cat([plain(0, 0)]*9 + [plain(50, 0)], dim=2) # nine tenths gray
     pred = plain(0, 0).repeat(1, 1, 10)                       # all gray
     m = photo_metrics(pred, true)
-    assert m['auc'] == pytest.approx(1 - .1*50/150, abs=2e-3) and m['auc_rebalanced'] == pytest.approx(1 - .5*50/150, abs=2e-3)
+    assert m['auc'] == pytest.approx(1 - .1*50/150, abs=2e-3)
+    assert m['auc_rebalanced'] == pytest.approx(1 - .5*50/150, abs=2e-3)
     assert m['rarity'] == pytest.approx(2) # two colours, each with the weight 1
     uniform = torch.ones(23**2)/23**2
     assert photo_metrics(pred, true, prior=uniform)['auc_rebalanced'] == pytest.approx(m['auc'], abs=1e-4)
@@ -59,12 +72,14 @@ def test_photos_weighed_by_rarity_add_up_to_all_their_pixels():
     prior = color_prior(trues)
     ms = pd.DataFrame([photo_metrics(p, t, prior=prior) for p, t in zip(preds, trues)])
     wide = lambda x: torch.cat(list(x), dim=2)
-    assert (ms.auc_rebalanced*ms.rarity).sum()/ms.rarity.sum() == pytest.approx(photo_metrics(wide(preds), wide(trues))['auc_rebalanced'], rel=1e-5)
+    assert (ms.auc_rebalanced*ms.rarity).sum()/ms.rarity.sum() == pytest.approx(
+        photo_metrics(wide(preds), wide(trues))['auc_rebalanced'], rel=1e-5)
 
 
 def test_color_prior():
     prior = color_prior(iter([plain(0, 0)[None], plain(20, -30)[None]])).view(23, 23)
-    assert prior[11, 11] == prior[13, 8] == .5 and prior.sum() == 1
+    assert prior[11, 11] == prior[13, 8] == .5
+    assert prior.sum() == 1
 
 
 def test_a_colour_that_was_never_seen_counts_as_the_rarest():
@@ -75,17 +90,22 @@ def test_a_colour_that_was_never_seen_counts_as_the_rarest():
 
 def test_unknown_metrics_name_the_choices():
     a = torch.rand(3, 8, 8)
-    with pytest.raises(ValueError, match="metric 'mse': choose from 'psnr', 'ssim', .*'lpips'"): photo_metrics(a, a, ['psnr', 'mse'])
+    with pytest.raises(ValueError, match="metric='mse': choose from 'psnr', 'ssim', .*'lpips'"):
+        photo_metrics(a, a, ['psnr', 'mse'])
     assert set(photo_metrics(a, a)) == set(measures) - {'lpips'}
     assert list(photo_metrics(a, a, ['auc'])) == ['auc']
 
 
 def test_what_may_enter_a_mean():
-    df = pd.DataFrame(dict(psnr=[20, np.inf, 30, 40.], psnr_gray=[19, 25, 30, 41.], constant=[0, 0, 1, 0], colorfulness_true=[30, 30, 0, 5.]))
+    df = pd.DataFrame(dict(psnr=[20, np.inf, 30, 40.], psnr_gray=[19, 25, 30, 41.],
+                           constant=[0, 0, 1, 0], colorfulness_true=[30, 30, 0, 5.]))
     mask, counts = usable([df, df.assign(psnr=20.)])
-    assert mask.tolist() == [True, False, False, False] and list(counts.values()) == [1, 1, 1]
+    assert mask.tolist() == [True, False, False, False]
+    assert list(counts.values()) == [1, 1, 1]
     assert usable([df.assign(psnr=20.)])[0].tolist() == [True, True, False, False]
-    assert is_constant(plain(30, 30)) and not is_constant(torch.rand(3, 8, 8)) and not is_constant(torch.linspace(0, 1, 64).view(1, 8, 8).expand(3, 8, 8))
+    assert is_constant(plain(30, 30))
+    assert not is_constant(torch.rand(3, 8, 8))
+    assert not is_constant(torch.linspace(0, 1, 64).view(1, 8, 8).expand(3, 8, 8))
 
 
 def test_95_of_100_intervals_hold_the_truth():
@@ -103,7 +123,8 @@ def test_95_of_100_intervals_hold_the_truth():
 def test_extras_say_what_to_do_without_packages(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torchmetrics', None)
     a = torch.rand(3, 64, 64)
-    for f, name in ((lambda: lpips(a, a), 'LPIPS'), (lambda: fid([a[None]], [a[None]]), 'FID'), (lambda: photo_metrics(a, a, ['lpips']), 'LPIPS')):
+    for f, name in ((lambda: lpips(a, a), 'LPIPS'), (lambda: fid([a[None]], [a[None]]), 'FID'),
+                    (lambda: photo_metrics(a, a, ['lpips']), 'LPIPS')):
         with pytest.raises(ImportError, match=rf'{name} needs packages.*pip install "colorize_lib\[metrics\]"'): f()
 
 
@@ -112,7 +133,8 @@ def test_lpips_says_what_to_do_offline(monkeypatch):
     from urllib.error import URLError
     def offline(*args, **kwargs): raise URLError('no network')
     monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
-    with pytest.raises(ConnectionError, match='LPIPS: its network could not be downloaded.*Go online once'): lpips(torch.rand(3, 64, 64), torch.rand(3, 64, 64))
+    with pytest.raises(ConnectionError, match='LPIPS: its network could not be downloaded.*Go online once'):
+        lpips(torch.rand(3, 64, 64), torch.rand(3, 64, 64))
 
 
 def test_fid_prints_n_and_is_zero_for_the_same_photos(capsys):

@@ -10,7 +10,8 @@ from colorize_lib.unet import Unet, n_params, resnet_unet, trace_shapes
 @pytest.mark.parametrize('size', [(64, 64), (1, 1), (7, 33), (100, 50), (65, 127)])
 def test_unet_takes_any_size(size):
     out = Unet(nf=4).eval()(torch.randn(2, 1, *size))
-    assert out.shape == (2, 2, *size) and out.abs().max() <= 1
+    assert out.shape == (2, 2, *size)
+    assert out.abs().max() <= 1
 
 
 def test_unet_is_the_papers_drawing():
@@ -41,7 +42,10 @@ def test_trace_leaves_the_network_as_it_was():
     net = Unet(nf=4)
     net.down[1].eval() # frozen
     trace_shapes(net, torch.randn(1, 1, 32, 32))
-    assert net.training and not net.down[1].training and not net.down[1][1].training and not any(m._forward_hooks for m in net.modules())
+    assert net.training
+    assert not net.down[1].training
+    assert not net.down[1][1].training
+    assert not any(m._forward_hooks for m in net.modules())
 
 
 def test_resnet_unet():
@@ -49,13 +53,16 @@ def test_resnet_unet():
     assert all(m.training for m in net.modules())
     for size in [(64, 64), (75, 101), (33, 200)]:
         out = net(torch.randn(2, 1, *size)*5)
-        assert type(out) is torch.Tensor and out.shape == (2, 2, *size) and out.abs().max() <= 1
+        assert type(out) is torch.Tensor
+        assert out.shape == (2, 2, *size)
+        assert out.abs().max() <= 1
 
 
 def test_resnet_unet_has_no_coarse_colours_in_16_bits():
-    "A scaled sigmoid in bfloat16 answers in steps of 1/256 around gray (0.43 CIE units)"
+    "A scaled sigmoid in bfloat16 gives values in steps of 1/256 around gray (0.43 CIE units)"
     torch.manual_seed(0)
-    with torch.autocast('cpu', dtype=torch.bfloat16), torch.no_grad(): out = resnet_unet(pretrained=False)(torch.randn(2, 1, 64, 64))
+    with torch.autocast('cpu', dtype=torch.bfloat16), torch.no_grad():
+        out = resnet_unet(pretrained=False)(torch.randn(2, 1, 64, 64))
     assert out.dtype == torch.float32
     assert (out*256 % 1 == 0).float().mean() < .1 # all of them, without float32
 
@@ -69,7 +76,9 @@ def test_pretrained_offline_says_what_to_do(monkeypatch, tmp_path):
     def no_network(*args, **kwargs): raise OSError('no network')
     monkeypatch.setattr('urllib.request.urlopen', no_network)
     monkeypatch.setattr('torch.hub.urlopen', no_network)
-    with pytest.raises(ConnectionError, match='resnet18: its pretrained weights could not be downloaded .*pretrained=False'): resnet_unet()
+    with pytest.raises(ConnectionError,
+                       match='resnet18: its pretrained weights could not be downloaded .*pretrained=False'):
+        resnet_unet()
 
 
 def test_patchgan_is_pix2pixs():
@@ -77,8 +86,10 @@ def test_patchgan_is_pix2pixs():
     assert disc(torch.randn(2, 1, 256, 256), torch.randn(2, 2, 256, 256)).shape == (2, 1, 30, 30)
     assert n_params(PatchGAN(n_in=6)) == 2_768_705 # as the published 70x70 discriminator on pairs of RGB photos
     convs = [m for m in disc.modules() if isinstance(m, nn.Conv2d)]
-    assert [(m.in_channels, m.out_channels, m.stride[0]) for m in convs] == [(3, 64, 2), (64, 128, 2), (128, 256, 2), (256, 512, 1), (512, 1, 1)]
-    assert all(m.kernel_size == (4, 4) for m in convs) and abs(convs[2].weight.std().item() - .02) < .001
+    assert [(m.in_channels, m.out_channels, m.stride[0])
+            for m in convs] == [(3, 64, 2), (64, 128, 2), (128, 256, 2), (256, 512, 1), (512, 1, 1)]
+    assert all(m.kernel_size == (4, 4) for m in convs)
+    assert abs(convs[2].weight.std().item() - .02) < .001
     assert sum(isinstance(m, nn.BatchNorm2d) for m in disc.modules()) == 3
     assert not any(isinstance(m, nn.Sigmoid) for m in disc.modules())
 

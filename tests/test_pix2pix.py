@@ -15,12 +15,15 @@ from colorize_lib.engine.weights import generators, load_weights, save_weights
 
 def test_as_published():
     net = Pix2PixUnet(3, 3)
-    assert n_params(net) == 54_413_955 and n_params(Pix2PixUnet()) == 54_413_955 - 16*64*2 - 16*128 - 1 # what their program prints as 54.414 M
+    assert n_params(net) == 54_413_955
+    assert n_params(Pix2PixUnet()) == 54_413_955 - 16*64*2 - 16*128 - 1 # what their program prints as 54.414 M
     convs, ups = [[m for m in net.modules() if isinstance(m, kind)] for kind in (nn.Conv2d, nn.ConvTranspose2d)]
-    assert [m.out_channels for m in convs] == [64, 128, 256] + [512]*5 and [m.out_channels for m in ups] == [512]*4 + [256, 128, 64, 3]
+    assert [m.out_channels for m in convs] == [64, 128, 256] + [512]*5
+    assert [m.out_channels for m in ups] == [512]*4 + [256, 128, 64, 3]
     assert {(m.kernel_size, m.stride) for m in convs + ups} == {((4, 4), (2, 2))}
     assert [any(isinstance(m, nn.Dropout) for m in stage) for stage in net.up] == [True]*3 + [False]*4
-    assert [any(isinstance(m, nn.BatchNorm2d) for m in stage) for stage in net.down] == [True]*6 + [False] # none in the stem, none in the innermost
+    # none in the stem, none in the innermost
+    assert [any(isinstance(m, nn.BatchNorm2d) for m in stage) for stage in net.down] == [True]*6 + [False]
     assert all(isinstance(stage[0], nn.LeakyReLU) and stage[0].negative_slope == .2 for stage in net.down)
 
 
@@ -35,13 +38,17 @@ def test_down_to_a_single_pixel_and_up_again():
 def test_any_size(size, n_down):
     net = Pix2PixUnet(1, 3, nf=4, n_down=n_down)
     out = net(torch.randn(2, 1, *size)*100)
-    assert out.shape == (2, 3, *size) and out.abs().max() <= 1
+    assert out.shape == (2, 3, *size)
+    assert out.abs().max() <= 1
 
 
 def test_padding_changes_nothing_where_there_is_none():
     net = Pix2PixUnet(nf=4, n_down=3).eval()
     x = torch.randn(1, 1, 32, 32)
-    with torch.no_grad(): assert torch.allclose(net(x[..., :30, :30])[..., :8, :8], net(torch.nn.functional.pad(x[..., :30, :30], (0, 2, 0, 2), mode='replicate'))[..., :8, :8], atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(net(x[..., :30, :30])[..., :8, :8],
+                              net(torch.nn.functional.pad(x[..., :30, :30], (0, 2, 0, 2),
+                                                          mode='replicate'))[..., :8, :8], atol=1e-6)
 
 
 def test_dropout_is_on_in_training_and_off_after():
@@ -56,15 +63,19 @@ def test_dropout_is_on_in_training_and_off_after():
 
 def test_first_weights_are_pix2pixs():
     net = Pix2PixUnet(nf=32)
-    assert net.down[5][1].weight.std().item() == pytest.approx(.02, rel=.05) and net.head.bias.abs().max() == 0
+    assert net.down[5][1].weight.std().item() == pytest.approx(.02, rel=.05)
+    assert net.head.bias.abs().max() == 0
     assert net.down[3][2].weight.mean().item() == pytest.approx(1, abs=.01)
 
 
 def test_checkerboard_is_seen_where_it_is_and_only_there():
     torch.manual_seed(1)
     flat = torch.full((1, 1, 96, 96), -.5)
-    with torch.no_grad(): theirs, ours = [110*net.eval()(flat)[..., 32:64, 32:64] for net in (Pix2PixUnet(nf=16, n_down=4), Unet(nf=8, n_down=3))]
-    assert grid_pattern(theirs, 2) > .05 and grid_pattern(ours, 2) < 1e-3
+    with torch.no_grad():
+        theirs, ours = [110*net.eval()(flat)[..., 32:64, 32:64]
+                        for net in (Pix2PixUnet(nf=16, n_down=4), Unet(nf=8, n_down=3))]
+    assert grid_pattern(theirs, 2) > .05
+    assert grid_pattern(ours, 2) < 1e-3
 
 
 def test_learns_plays_and_travels(scenes, tmp_path):
@@ -75,7 +86,8 @@ def test_learns_plays_and_travels(scenes, tmp_path):
         losses = [o[0] for o in learn.recorder.values]
         learn.fit(1, 1e-4, cbs=PatchGANTrainer(PatchGAN(nf=4, n_down=2)))
     assert losses[-1] < .7*losses[0]
-    path = save_weights(learn.model, tmp_path/'p.safetensors', dict(generator='pix2pix_unet', kwargs=dict(nf=8, n_down=4), task='grayscale', size=32))
+    path = save_weights(learn.model, tmp_path/'p.safetensors',
+                        dict(generator='pix2pix_unet', kwargs=dict(nf=8, n_down=4), task='grayscale', size=32))
     net, _ = load_weights(path)
     x = torch.randn(1, 1, 32, 32)
     with torch.no_grad(): assert torch.allclose(net(x), learn.model.eval()(x), atol=2e-2)

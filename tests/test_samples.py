@@ -8,23 +8,28 @@ from colorize_lib.photos.samples import carried_photos, coco_sample, paint_scene
 
 def test_carried_photos_are_real_and_colourful():
     photos = carried_photos()
-    assert len(photos) >= 5 and not any(is_gray(np.asarray(open_photo(p))) for p in photos)
+    assert len(photos) >= 5
+    assert not any(is_gray(np.asarray(open_photo(p))) for p in photos)
 
 
 def test_scenes_follow_from_their_seed_and_size():
-    assert np.array_equal(paint_scene(5), paint_scene(5)) and not np.array_equal(paint_scene(5), paint_scene(6))
-    assert paint_scene(5, 200).size == (200, 200) and paint_scene(5).filename == 'scene 5'
+    assert np.array_equal(paint_scene(5), paint_scene(5))
+    assert not np.array_equal(paint_scene(5), paint_scene(6))
+    assert paint_scene(5, 200).size == (200, 200)
+    assert paint_scene(5).filename == 'scene 5'
 
 
 def test_colour_follows_from_place():
-    tops, bottoms = zip(*[(rgb[:8].mean((0, 1)), rgb[-8:].mean((0, 1))) for rgb in (np.asarray(paint_scene(i)).astype(float) for i in range(50))])
+    tops, bottoms = zip(*[(rgb[:8].mean((0, 1)), rgb[-8:].mean((0, 1)))
+                          for rgb in (np.asarray(paint_scene(i)).astype(float) for i in range(50))])
     assert np.mean([t[2] > t[0] for t in tops]) > .8       # blue above (clouds may be white)
     assert np.mean([b[2] < b[1] for b in bottoms]) == 1    # sand or grass below
 
 
 def test_sample_photos_mixes_both():
     items = sample_photos(10, size=32)
-    assert len(items) == len(carried_photos()) + 10 and items[-1].filename == 'scene 9'
+    assert len(items) == len(carried_photos()) + 10
+    assert items[-1].filename == 'scene 9'
 
 
 def test_coco_offline_says_what_to_do(monkeypatch, tmp_path, capsys):

@@ -27,7 +27,9 @@ PHOTOS = torch.stack([torch.from_numpy(np.array(paint_scene(i, 96))).permute(2, 
 
 
 @pytest.fixture(scope='module')
-def dls(): return colorize_dls([paint_scene(i, 48) for i in range(30)], size=32, bs=8, n_valid=10, task='sketch', device=torch.device('cpu'))
+def dls():
+    return colorize_dls([paint_scene(i, 48) for i in range(30)], size=32, bs=8,
+                        n_valid=10, task='sketch', device=torch.device('cpu'))
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +44,9 @@ def test_a_batch_is_drawn_as_its_photos_alone(style):
     weight, detail = torch.linspace(.5, 1.5, 6), torch.linspace(.1, .9, 6)
     batch = to_sketch(PHOTOS, style, weight, detail)
     alone = torch.cat([to_sketch(p[None], style, w, d) for p, w, d in zip(PHOTOS, weight, detail)])
-    assert batch.shape == (6, 1, 96, 96) and 0 <= batch.min() and batch.max() <= 1
+    assert batch.shape == (6, 1, 96, 96)
+    assert 0 <= batch.min()
+    assert batch.max() <= 1
     assert (batch - alone).abs().mean() < .002
     assert (to_sketch(PHOTOS*0 + .5, style) > .99).all() # nothing to draw: paper
 
@@ -68,7 +72,8 @@ def test_each_photo_is_blurred_by_its_own_gaussian():
 
 
 def test_chance_follows_from_seed_epoch_and_photo(dls):
-    again = colorize_dls([paint_scene(i, 48) for i in range(30)], size=32, bs=8, n_valid=10, task='sketch', device=torch.device('cpu'))
+    again = colorize_dls([paint_scene(i, 48) for i in range(30)], size=32, bs=8,
+                         n_valid=10, task='sketch', device=torch.device('cpu'))
     first = [x for x, _ in dls.train]
     assert all(torch.equal(a, b) for a, (b, _) in zip(first, again.train))
     assert not any(torch.equal(a, b) for a, (b, _) in zip(first, again.train)) # the next epoch
@@ -83,17 +88,20 @@ def test_processes_draw_what_one_would(dls):
 
 
 def test_wishes_that_cannot_be_met():
-    with pytest.raises(ValueError, match="style='oil': choose from 'pencil', 'ink', 'outline'"): to_sketch(PHOTOS, 'oil')
+    with pytest.raises(ValueError, match="style='oil': choose from 'pencil', 'ink', 'outline'"):
+        to_sketch(PHOTOS, 'oil')
     with pytest.raises(ValueError, match=r'expected \(B,3,H,W\)'): to_sketch(PHOTOS[0])
     with pytest.raises(ValueError, match=f"task='sepia': choose from {', '.join(map(repr, tasks))}"): get_task('sepia')
     with pytest.raises(ValueError, match="style='oil'"): Sketch('oil')
-    assert {'grayscale', 'sketch'} == set(picture_tasks) <= set(tasks) # comparisons add tasks of their own, which take no pictures
+    # comparisons add tasks of their own, which take no pictures
+    assert {'grayscale', 'sketch'} == set(picture_tasks) <= set(tasks)
 
 
 def test_paper():
     drawn = to_sketch(PHOTOS, 'ink')
     rough = add_paper(drawn, .1, range(6))
-    assert torch.equal(rough, add_paper(drawn, .1, range(6))) and not torch.equal(rough, add_paper(drawn, .1, range(1, 7)))
+    assert torch.equal(rough, add_paper(drawn, .1, range(6)))
+    assert not torch.equal(rough, add_paper(drawn, .1, range(1, 7)))
     assert .005 < (rough - drawn).abs().mean() < .1
 
 
@@ -101,7 +109,8 @@ def test_the_game_learns_and_resumes(dls, tmp_path):
     "Learner, PatchGANTrainer, Checkpoints, loss table and results: nothing in them knows of sketches"
     def run(n, resume, folder):
         torch.manual_seed(1)
-        learn = colorize_learner(colorize_dls([paint_scene(i, 48) for i in range(30)], size=32, bs=8, n_valid=10, task='sketch', device=torch.device('cpu')),
+        learn = colorize_learner(colorize_dls([paint_scene(i, 48) for i in range(30)], size=32, bs=8,
+                                              n_valid=10, task='sketch', device=torch.device('cpu')),
                                  Unet(1, 3, nf=4, n_down=2), precision='fp32')
         class Stop(Exception): pass
         from fastai.callback.core import Callback
@@ -109,13 +118,17 @@ def test_the_game_learns_and_resumes(dls, tmp_path):
             def before_epoch(self):
                 if self.epoch == n: raise Stop('killed')
         with learn.no_bar(), learn.no_logging():
-            try: learn.fit(3, 1e-2, cbs=[PatchGANTrainer(PatchGAN(4, nf=4, n_down=1)), Checkpoints(tmp_path/folder, resume=resume), Killed()])
+            try:
+                learn.fit(3, 1e-2,
+                          cbs=[PatchGANTrainer(PatchGAN(4, nf=4, n_down=1)),
+                               Checkpoints(tmp_path/folder, resume=resume), Killed()])
             except Stop: pass
         return learn
     whole = run(9, False, 'a')
     run(1, False, 'b')
     resumed = run(9, True, 'b')
-    assert all(torch.equal(a, b) for a, b in zip(whole.model.state_dict().values(), resumed.model.state_dict().values()))
+    assert all(torch.equal(a, b)
+               for a, b in zip(whole.model.state_dict().values(), resumed.model.state_dict().values()))
     assert len(loss_table(whole)) == 3
     table = comparison_table({'net': evaluate(whole)})
     assert list(table.index) == ['the sketch itself', 'its own mean colour', 'net', 'truth']
@@ -123,20 +136,23 @@ def test_the_game_learns_and_resumes(dls, tmp_path):
 
 def test_training_beats_both_baselines():
     torch.manual_seed(0)
-    learn = colorize_learner(colorize_dls([paint_scene(i, 48) for i in range(150)], size=32, bs=10, n_valid=30, task='sketch', device=torch.device('cpu')), Unet(1, 3, nf=8, n_down=3))
+    learn = colorize_learner(colorize_dls([paint_scene(i, 48) for i in range(150)], size=32, bs=10, n_valid=30,
+                                          task='sketch', device=torch.device('cpu')), Unet(1, 3, nf=8, n_down=3))
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(8, 1e-2)
     psnr = comparison_table({'net': evaluate(learn)}).psnr
-    assert psnr['net'] > psnr['its own mean colour'] + .5 and psnr['net'] > psnr['the sketch itself'] + 3
+    assert psnr['net'] > psnr['its own mean colour'] + .5
+    assert psnr['net'] > psnr['the sketch itself'] + 3
 
 
-# drawings that somebody made
+# drawings by hand
 
 def _given():
     house = draw_house(400)
     shade = Image.fromarray(np.linspace(110, 240, 400).astype(np.uint8)[:, None].repeat(400, 1))
     nothing = [Image.new('RGBA', house.size, (v, v, v, 0)) for v in (0, 255)]
     for v, im in zip((0, 255), nothing): im.paste((v, v, v, 255), mask=ImageChops.invert(house))
-    return dict(clean=house, shaded=ImageChops.multiply(house, shade), dark=ImageChops.invert(house), black_on_nothing=nothing[0], white_on_nothing=nothing[1])
+    return dict(clean=house, shaded=ImageChops.multiply(house, shade), dark=ImageChops.invert(house),
+                black_on_nothing=nothing[0], white_on_nothing=nothing[1])
 
 
 @pytest.mark.parametrize('kind', _given())
@@ -149,7 +165,8 @@ def test_drawings_become_lines_on_white_paper(kind):
 def test_shadows_in_ink_stay_black():
     ink = draw_house(400)
     ink.paste(0, (0, 300, 400, 400))
-    assert np.asarray(clean_drawing(ink.convert('RGB')))[350, 200].max() < 30 and not is_dark_mode(ink)
+    assert np.asarray(clean_drawing(ink.convert('RGB')))[350, 200].max() < 30
+    assert not is_dark_mode(ink)
 
 
 @pytest.mark.parametrize('size', [(1, 1), (3, 200), (2000, 2), (17, 23)])
@@ -184,17 +201,21 @@ def test_the_other_task_is_named(model_file):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         lines(drawing), gray(photo)
-    assert looks_like_drawing(drawing.convert('RGB')) and not looks_like_drawing(photo.convert('RGB'))
+    assert looks_like_drawing(drawing.convert('RGB'))
+    assert not looks_like_drawing(photo.convert('RGB'))
 
 
 # commands
 
 def test_commands_for_sketches(tmp_path, model_file, capsys):
     for i in range(12): (tmp_path/'photos').mkdir(exist_ok=True); paint_scene(i, 64).save(tmp_path/f'photos/{i}.png')
-    (tmp_path/'plan.json').write_text(json.dumps(dict(task='sketch', generator='unet', kwargs=dict(nf=4, n_down=2), size=32, bs=4, epochs_l1=1, epochs_gan=1)))
-    colorize_train([str(tmp_path/'photos'), '-o', str(tmp_path/'run'), '--plan', str(tmp_path/'plan.json'), '--device', 'cpu'])
+    (tmp_path/'plan.json').write_text(json.dumps(dict(task='sketch', generator='unet', kwargs=dict(nf=4, n_down=2),
+                                                      size=32, bs=4, epochs_l1=1, epochs_gan=1)))
+    colorize_train([str(tmp_path/'photos'), '-o', str(tmp_path/'run'),
+                    '--plan', str(tmp_path/'plan.json'), '--device', 'cpu'])
     config = Colorizer.load(tmp_path/'run/generator.safetensors', 'cpu').config
-    assert config['task'] == 'sketch' and config['kwargs'] == dict(n_in=1, n_out=3, nf=4, n_down=2)
+    assert config['task'] == 'sketch'
+    assert config['kwargs'] == dict(n_in=1, n_out=3, nf=4, n_down=2)
     assert 'the sketch itself' in (tmp_path/'run/metrics.csv').read_text()
     draw_house(200).save(tmp_path/'house.png')
     model = str(tmp_path/'run/generator.safetensors')

@@ -1,4 +1,5 @@
-"The one-click notebooks run top to bottom where only the wheel is installed, as on Colab; and pip never replaces torch."
+"""The one-click notebooks run top to bottom where only the wheel is installed, as on Colab;
+and pip never replaces torch."""
 import json
 import os
 import re
@@ -23,36 +24,54 @@ import sys, nbformat
 from nbclient import NotebookClient
 source, target = sys.argv[1:]
 nb = nbformat.read(source, 4)
-nb.cells.append(nbformat.v4.new_code_cell("import colorize_lib, torch; print('COLORIZE_LIB', colorize_lib.__file__); print('TORCH', torch.__file__)"))
+where = "import colorize_lib, torch; print('COLORIZE_LIB', colorize_lib.__file__); print('TORCH', torch.__file__)"
+nb.cells.append(nbformat.v4.new_code_cell(where))
 try: NotebookClient(nb, timeout=300, kernel_name='python3').execute()
 finally: nbformat.write(nb, target)
 '''
 
 
-def cells(path): return [(''.join(c['source']), c) for c in json.loads(path.read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'code']
+def cells(path):
+    return [(''.join(c['source']), c) for c in json.loads(path.read_text(encoding='utf-8'))['cells']
+            if c['cell_type'] == 'code']
 
 
 def bare_python(folder):
-    "A Python that has what this one has installed, as an image of Colab has, but no colorize_lib; `(its python, its site-packages)`"
+    """A Python that has what this one has installed, as an image of Colab has, but no colorize_lib;
+    `(its python, its site-packages)`"""
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', folder], check=True)
     site = next((folder/'lib').glob('python*'))/'site-packages'
-    (site/'image.pth').write_text('\n'.join({sysconfig.get_path('purelib'), sysconfig.get_path('platlib')})) # without the .pth files in there: no editable install
+    # without the .pth files in there: no editable install
+    (site/'image.pth').write_text('\n'.join({sysconfig.get_path('purelib'), sysconfig.get_path('platlib')}))
     return folder/'bin/python', site
 
 
 def environment(tmp_path, **more):
     keep = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHONPATH', 'COLORIZE_', 'PIP_'))}
-    pip = dict(PIP_NO_INDEX='1', PIP_NO_CACHE_DIR='1', PIP_CONFIG_FILE=os.devnull) # nothing of this machine's own settings
-    return keep | pip | dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', COLORIZE_CACHE=str(tmp_path/'cache'), IPYTHONDIR=str(tmp_path/'ipython')) | more
+    # nothing of this machine's own settings
+    pip = dict(PIP_NO_INDEX='1', PIP_NO_CACHE_DIR='1', PIP_CONFIG_FILE=os.devnull)
+    return keep | pip | dict(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', COLORIZE_CACHE=str(tmp_path/'cache'),
+                             IPYTHONDIR=str(tmp_path/'ipython')) | more
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     there = tmp_path_factory.mktemp('source')/'colorize_lib'
-    shutil.copytree(ROOT, there, ignore=shutil.ignore_patterns('.*', 'nbs', 'tests', 'assets', 'build', 'dist', '*.egg-info', '__pycache__', 'demo_out', 'shared'))
+    shutil.copytree(ROOT, there,
+                    ignore=shutil.ignore_patterns('.*', 'nbs', 'tests', 'assets', 'build', 'dist',
+                                                  '*.egg-info', '__pycache__', 'demo_out', 'shared'))
     isolation = ['--no-build-isolation'] if int(version('setuptools').split('.')[0]) >= 77 else []
-    subprocess.run([sys.executable, '-W', 'ignore', '-m', 'pip', 'wheel', '-q', '--no-deps', *isolation, '-w', there.parent, there], check=True)
+    subprocess.run([sys.executable, '-W', 'ignore', '-m', 'pip', 'wheel', '-q',
+                    '--no-deps', *isolation, '-w', there.parent, there], check=True)
     return next(there.parent.glob('*.whl'))
+
+
+def test_the_wheel_holds_all_parts_with_their_models_and_scripts(wheel):
+    with zipfile.ZipFile(wheel) as z: found = {name for name in z.namelist() if '.dist-info/' not in name}
+    files = [p for p in (ROOT/'colorize_lib').rglob('*') if p.is_file() and '__pycache__' not in p.parts]
+    assert found == {p.relative_to(ROOT).as_posix() for p in files}
+    for needed in ('networks/lite_unet.py', 'models/grayscale.safetensors', 'widgets/static/pad.js'):
+        assert f'colorize_lib/{needed}' in found
 
 
 @pytest.fixture(scope='module')
@@ -74,7 +93,8 @@ def shortened(path, target, last, replace=('', '')):
 def run(python, notebook, tmp_path, **env):
     "Run a notebook in `tmp_path`; its text output"
     target = tmp_path/'outputs.ipynb'
-    done = subprocess.run([python, '-c', RUN, notebook, target], cwd=tmp_path, env=environment(tmp_path, **env), capture_output=True, text=True)
+    done = subprocess.run([python, '-c', RUN, notebook, target], cwd=tmp_path,
+                          env=environment(tmp_path, **env), capture_output=True, text=True)
     outputs = [o for _, c in cells(target) for o in c['outputs']]
     return done, ''.join(''.join(o.get('text', '')) for o in outputs), outputs
 
@@ -86,7 +106,8 @@ def finished(colab, tmp_path_factory):
     def get(stem):
         if stem not in runs:
             folder = tmp_path_factory.mktemp(stem)
-            done, text, outputs = run(colab[0], shutil.copy(ROOT/f'nbs/tutorials/{stem}.ipynb', folder), folder, COLORIZE_SMALL='1')
+            done, text, outputs = run(colab[0], shutil.copy(ROOT/f'nbs/tutorials/{stem}.ipynb', folder),
+                                      folder, COLORIZE_SMALL='1')
             assert done.returncode == 0, done.stderr[-3000:]
             runs[stem] = folder, text, outputs
         return runs[stem]
@@ -96,15 +117,19 @@ def finished(colab, tmp_path_factory):
 @pytest.mark.parametrize('stem', [p.stem for p in TUTORIALS])
 def test_tutorial_runs_from_the_wheel_alone(stem, finished, colab):
     _, text, outputs = finished(stem)
-    assert f'COLORIZE_LIB {colab[1]}/colorize_lib/__init__.py' in text and str(ROOT) not in text.partition('TORCH')[0]
-    assert 'SMALL RUN' in text and 'Downloading' not in text
+    assert f'COLORIZE_LIB {colab[1]}/colorize_lib/__init__.py' in text
+    assert str(ROOT) not in text.partition('TORCH')[0]
+    assert 'SMALL RUN' in text
+    assert 'Downloading' not in text
     assert not [o for o in outputs if o.get('name') == 'stderr' and 'Warning' in ''.join(o['text'])]
     assert len([o for o in outputs if 'image/jpeg' in o.get('data', {})]) >= 2
 
 
 def train_on_coco(colab, folder, replace=('', '')):
     "The notebook as far as the training"
-    done, text, _ = run(colab[0], shortened(ROOT/'nbs/tutorials/03_train_on_coco.ipynb', folder/'train.ipynb', 'def train():', replace), folder, COLORIZE_SMALL='1')
+    done, text, _ = run(colab[0],
+                        shortened(ROOT/'nbs/tutorials/03_train_on_coco.ipynb', folder/'train.ipynb',
+                                  'def train():', replace), folder, COLORIZE_SMALL='1')
     assert done.returncode == 0, done.stderr[-3000:]
     return text
 
@@ -112,29 +137,37 @@ def train_on_coco(colab, folder, replace=('', '')):
 def test_a_run_that_was_cut_off_ends_in_the_same_bits(finished, colab):
     folder, first, _ = finished('03_train_on_coco')
     weights, plan = folder/'coco_run/generator.safetensors', (folder/'coco_run/plan.json').read_bytes()
-    checksum = lambda: safe_open(weights, 'pt').metadata()['sha256'] # of the weights; the header's own order is left to chance
+    # of the weights; the header's own order is left to chance
+    checksum = lambda: safe_open(weights, 'pt').metadata()['sha256']
     expected = checksum()
     weights.unlink()
     max((folder/'coco_run/checkpoints').glob('fit*')).unlink() # as if it had ended before its last epoch
     second = train_on_coco(colab, folder)
-    assert 'photos a second' in first and 'photos a second' not in second and 'going on in epoch 3' in second
-    assert checksum() == expected and (folder/'coco_run/plan.json').read_bytes() == plan
+    assert 'photos a second' in first
+    assert 'photos a second' not in second
+    assert 'going on in epoch 3' in second
+    assert checksum() == expected
+    assert (folder/'coco_run/plan.json').read_bytes() == plan
 
 
 def test_two_gpus_are_two_processes(colab, tmp_path):
     "Two processes on the CPU stand for two GPUs: the same launcher, the same code"
     text = train_on_coco(colab, tmp_path, ('torch.cuda.device_count()', '2'))
-    assert 'Launching training on 2' in text and (tmp_path/'coco_run/generator.safetensors').exists()
+    assert 'Launching training on 2' in text
+    assert (tmp_path/'coco_run/generator.safetensors').exists()
     assert json.loads((tmp_path/'coco_run/plan.json').read_text())['bs'] == 8
     assert len((tmp_path/'coco_run/history.jsonl').read_text().splitlines()) == 6 # of one process, not of both
 
 
 def test_every_result_of_the_reproduction_says_which_run_it_is_from(finished):
     _, text, outputs = finished('04_reproduce_the_paper')
-    shown = [''.join(data.get('text/html', data.get('text/markdown'))) for o in outputs if {'text/html', 'text/markdown'} & {*(data := o.get('data', {}))}]
+    shown = [''.join(data.get('text/html', data.get('text/markdown'))) for o in outputs
+             if {'text/html', 'text/markdown'} & {*(data := o.get('data', {}))}]
     results = [o for o in shown if 'ours, ' in o or ' less ' in o or '| training |' in o]
-    assert len(results) == 1 + 4 + 1 + 2 + 4 # Table 1; pairs of methods; claims; validation of photos and sketches; groups
-    assert all('small run: 48 px, 67 photos, ' in o for o in results) and 'full run' not in text + ''.join(shown)
+    # Table 1; pairs of methods; claims; validation of photos and sketches; groups
+    assert len(results) == 1 + 4 + 1 + 2 + 4
+    assert all('small run: 48 px, 67 photos, ' in o for o in results)
+    assert 'full run' not in text + ''.join(shown)
 
 
 def rows_of(html):
@@ -143,60 +176,85 @@ def rows_of(html):
     return [cell(row) for row in re.findall(r'<tr.*?</tr>', html, re.S)]
 
 
-def test_reproduction_has_the_papers_table_beside_ours_and_a_verdict_for_each_claim(finished):
-    tables = [''.join(o['data']['text/html']) for o in finished('04_reproduce_the_paper')[2] if 'text/html' in o.get('data', {})]
+def test_reproduction_has_the_papers_table_beside_ours_and_a_conclusion_for_each_claim(finished):
+    tables = [''.join(o['data']['text/html']) for o in finished('04_reproduce_the_paper')[2]
+              if 'text/html' in o.get('data', {})]
     table, = [rows_of(o) for o in tables if 'loss_D_fake' in o and 'ours, ' in o]
-    paper, ours, gray = (next(row[1:] for row in table if row[0].startswith(o)) for o in ('the paper', 'ours', 'no colour'))
+    paper, ours, gray = (next(row[1:] for row in table if row[0].startswith(o))
+                         for o in ('the paper', 'ours', 'no colour'))
     assert paper == ['0.548', '0.544', '0.551', '1.165', '6.582', '7.748']
     fake, real, both, gan, l1, loss = map(float, ours)
-    assert both == pytest.approx((fake + real)/2, abs=.002) and loss == pytest.approx(gan + l1, abs=.002)
-    assert float(gray[4]) > 0 and not any(gray[:4] + gray[5:])
-    claims, = [rows_of(o)[2:] for o in tables if '<th>verdict</th>' in o]
+    assert both == pytest.approx((fake + real)/2, abs=.002)
+    assert loss == pytest.approx(gan + l1, abs=.002)
+    assert float(gray[4]) > 0
+    assert not any(gray[:4] + gray[5:])
+    claims, = [rows_of(o)[2:] for o in tables if '<th>conclusion</th>' in o]
     assert {row[0] for row in claims} == {'1', '2', '3', '4.2', '4.3', '5.2', '6'}
     assert all(re.fullmatch('holds|does not hold|cannot be decided .*', row[3]) for row in claims)
-    assert [row[3] for row in claims if 'printed' in row[2]] == ['does not hold', 'holds'] # loss_D is 0.005 away from the mean of its parts
+    # loss_D is 0.005 away from the mean of its parts
+    assert [row[3] for row in claims if 'printed' in row[2]] == ['does not hold', 'holds']
 
 
 def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
-    source, = [s for s, _ in cells(ROOT/'nbs/tutorials/04_reproduce_the_paper.ipynb') if 'def conclusion(' in s]
-    names = dict(json=json, pd=pd, usable=usable, bootstrap=bootstrap, run=tmp_path, methods={'a', 'b', 'noisy', 'diverged'})
+    sources = [s for s, _ in cells(ROOT/'nbs/tutorials/04_reproduce_the_paper.ipynb')]
+    source = '\n'.join(s for s in sources if 'def difference(' in s or 'def conclusion(' in s)
+    names = dict(json=json, pd=pd, usable=usable, bootstrap=bootstrap,
+                 run=tmp_path, methods={'a', 'b', 'noisy', 'diverged'})
     exec(source, names)
     psnr = np.linspace(15, 30, 40) # the photos differ by far more than the methods do
     for name, more in dict(a=.2, b=0, noisy=np.tile([-.5, .5], 20)).items():
         (tmp_path/'ablations'/name).mkdir(parents=True)
-        pd.DataFrame(dict(psnr=psnr + more, psnr_gray=psnr - 1, colorfulness=20., colorfulness_true=30.)).to_csv(tmp_path/'ablations'/name/'photos.csv')
+        pd.DataFrame(dict(psnr=psnr + more, psnr_gray=psnr - 1, colorfulness=20.,
+                          colorfulness_true=30.)).to_csv(tmp_path/'ablations'/name/'photos.csv')
     difference, conclusion = lambda *o: names['difference'](*o, 'ablations'), names['conclusion']
-    assert difference('a', 'b', 'psnr') == pytest.approx((.2, .2, .2)) and difference('a', 'gray', 'psnr') == pytest.approx((1.2, 1.2, 1.2))
+    assert difference('a', 'b', 'psnr') == pytest.approx((.2, .2, .2))
+    assert difference('a', 'gray', 'psnr') == pytest.approx((1.2, 1.2, 1.2))
     assert difference('true', 'a', 'colorfulness') == pytest.approx((10, 10, 10))
-    assert [conclusion(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))] == ['holds', 'does not hold', 'cannot be decided at this size']
-    assert difference('a', 'diverged', 'psnr') is None and conclusion(None) == 'not trained'
-    for name, end in dict(a=20.1, b=20.5).items(): (tmp_path/'ablations'/name/'result.json').write_text(json.dumps(dict(points=[dict(psnr=o, colorfulness=.9) for o in (3, 20, 20, end)])))
+    found = [conclusion(difference(*o, 'psnr')) for o in (('a', 'b'), ('b', 'a'), ('noisy', 'b'))]
+    assert found == ['holds', 'does not hold', 'cannot be decided at this size']
+    assert difference('a', 'diverged', 'psnr') is None
+    assert conclusion(None) == 'not trained'
+    for name, end in dict(a=20.1, b=20.5).items():
+        (tmp_path/'ablations'/name/'result.json').write_text(
+            json.dumps(dict(points=[dict(psnr=o, colorfulness=.9) for o in (3, 20, 20, end)])))
     assert names['swing'](('a', 'b'), 'psnr', 'ablations') == pytest.approx(.5)
-    assert names['judged']('a', 'b', 'psnr', 'ablations') == ('+0.2 (+0.2 to +0.2), swing 0.5', 'cannot be decided at this size') # less than the training itself moved
-    assert conclusion((.6, .5, .7), .5) == 'holds' and conclusion((-.6, -.7, -.5), .5) == 'does not hold'
+    # less than the training itself moved
+    assert names['compared']('a', 'b', 'psnr', 'ablations') == ('+0.2 (+0.2 to +0.2), swing 0.5',
+                                                                'cannot be decided at this size')
+    assert conclusion((.6, .5, .7), .5) == 'holds'
+    assert conclusion((-.6, -.7, -.5), .5) == 'does not hold'
 
 
 def test_what_tutorials_ask_of_kaggle_and_colab():
-    assert [p.stem for p in TUTORIALS] == ['01_quickstart', '02_train_on_your_photos', '03_train_on_coco', '04_reproduce_the_paper']
+    assert [p.stem for p in TUTORIALS] == ['01_quickstart', '02_train_on_your_photos',
+                                           '03_train_on_coco', '04_reproduce_the_paper']
     for path in TUTORIALS:
         meta = json.loads(path.read_text(encoding='utf-8'))['metadata']
-        assert meta['kaggle']['isInternetEnabled'] and meta['kaggle']['isGpuEnabled'] and meta['kaggle']['accelerator'] == 'nvidiaTeslaT4'
+        assert meta['kaggle']['isInternetEnabled']
+        assert meta['kaggle']['isGpuEnabled']
+        assert meta['kaggle']['accelerator'] == 'nvidiaTeslaT4'
         assert meta['accelerator'] == 'GPU'
 
 
 def test_every_download_is_announced():
     for path in TUTORIALS:
         for source, _ in cells(path):
-            if '%pip' in source: assert 'Downloading' in source.partition('%pip')[0] and ' MB' in source.partition('%pip')[0], path
-            if 'coco_sample()' in source: assert '21_837' in source and 'disk_usage' in source
+            if '%pip' in source:
+                assert 'Downloading' in source.partition('%pip')[0], path
+                assert ' MB' in source.partition('%pip')[0], path
+            if 'coco_sample()' in source:
+                assert '21_837' in source
+                assert 'disk_usage' in source
 
 
 def install_cell(wheel, tmp_path):
     "A notebook that is a tutorial's first cell, taking the library from `wheel`"
     source, _ = cells(TUTORIALS[0])[0]
     url = source.partition('colorize_lib @ ')[2].partition('"')[0]
-    assert url.startswith('git+https://') and 'find_spec' in source
-    notebook = dict(nbformat=4, nbformat_minor=5, metadata={}, cells=[dict(id='a', cell_type='code', metadata={}, outputs=[], execution_count=None,
+    assert url.startswith('git+https://')
+    assert 'find_spec' in source
+    notebook = dict(nbformat=4, nbformat_minor=5, metadata={},
+                    cells=[dict(id='a', cell_type='code', metadata={}, outputs=[], execution_count=None,
                                                                           source=source.replace(url, wheel.as_uri()))])
     (path := tmp_path/'install.ipynb').write_text(json.dumps(notebook))
     return path
@@ -206,16 +264,22 @@ def test_first_cell_installs_only_what_is_missing(wheel, tmp_path):
     python, site = bare_python(tmp_path/'venv')
     done, text, _ = run(python, install_cell(wheel, tmp_path), tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert 'Downloading colorize_lib' in text and f'COLORIZE_LIB {site}' in text and f'TORCH {site}' not in text
-    assert {p.name for p in site.iterdir() if p.is_dir()} == {'colorize_lib', f'colorize_lib-{version("colorize_lib")}.dist-info'}
+    assert 'Downloading colorize_lib' in text
+    assert f'COLORIZE_LIB {site}' in text
+    assert f'TORCH {site}' not in text
+    assert {p.name for p in site.iterdir() if p.is_dir()} == {'colorize_lib',
+                                                              f'colorize_lib-{version("colorize_lib")}.dist-info'}
 
 
 def fake_wheel(folder, name, ver, requires=''):
     path = folder/f'{name}-{ver}-py3-none-any.whl'
     with zipfile.ZipFile(path, 'w') as z:
         z.writestr(f'{name}/__init__.py', f'__version__ = {ver!r}')
-        z.writestr(f'{name}-{ver}.dist-info/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {ver}\n' + (f'Requires-Dist: {requires}\n' if requires else ''))
-        z.writestr(f'{name}-{ver}.dist-info/WHEEL', 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+        z.writestr(f'{name}-{ver}.dist-info/METADATA',
+                   f'Metadata-Version: 2.1\nName: {name}\nVersion: {ver}\n'
+                   + (f'Requires-Dist: {requires}\n' if requires else ''))
+        z.writestr(f'{name}-{ver}.dist-info/WHEEL',
+                   'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
         z.writestr(f'{name}-{ver}.dist-info/RECORD', '')
     return path
 
@@ -226,5 +290,7 @@ def test_first_cell_fails_rather_than_replace_torch(tmp_path):
     fake_wheel(tmp_path, 'torch', '99.0')
     wants = fake_wheel(tmp_path, 'colorize_lib', '9.9', 'torch>=99')
     done, text, _ = run(python, install_cell(wants, tmp_path), tmp_path, PIP_FIND_LINKS=str(tmp_path))
-    assert done.returncode and 'not installed' in done.stderr and 'ResolutionImpossible' in text + done.stderr
+    assert done.returncode
+    assert 'not installed' in done.stderr
+    assert 'ResolutionImpossible' in text + done.stderr
     assert not (site/'torch').exists()

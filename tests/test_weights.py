@@ -13,7 +13,8 @@ from safetensors.torch import save
 
 from colorize_lib import __version__
 from colorize_lib.unet import Unet
-from colorize_lib.engine.weights import WeightsError, _checksum, atomic_path, from_pretrained, generators, load_weights, push, save_weights
+from colorize_lib.engine.weights import (WeightsError, _checksum, atomic_path, from_pretrained, generators,
+                                         load_weights, push, save_weights)
 
 CONFIG = dict(generator='unet', kwargs=dict(n_in=1, n_out=2, nf=4, n_down=2), task='grayscale', size=32)
 
@@ -32,15 +33,20 @@ def test_there_and_back(net, tmp_path, dtype, tol):
     path = save_weights(net, tmp_path/'a.safetensors', CONFIG, dtype)
     back, config = load_weights(path)
     x = torch.randn(1, 1, 21, 30)
-    assert config == CONFIG and not back.training and next(back.parameters()).dtype == torch.float32
+    assert config == CONFIG
+    assert not back.training
+    assert next(back.parameters()).dtype == torch.float32
     assert (back(x) - net(x)).abs().max() <= tol
     assert all(m.num_batches_tracked.dtype == torch.int64 for m in back.modules() if hasattr(m, 'num_batches_tracked'))
 
 
 def test_metadata(file):
     with safe_open(file, 'pt') as f: meta = f.metadata()
-    assert json.loads(meta['config']) == CONFIG and meta['version'] == __version__ and len(meta['sha256']) == 64
-    assert 'L/50 - 1' in meta['normalization'] and meta['format'] == 'colorize_lib'
+    assert json.loads(meta['config']) == CONFIG
+    assert meta['version'] == __version__
+    assert len(meta['sha256']) == 64
+    assert 'L/50 - 1' in meta['normalization']
+    assert meta['format'] == 'colorize_lib'
 
 
 def test_resnet_unet_by_name(tmp_path):
@@ -52,10 +58,13 @@ def test_resnet_unet_by_name(tmp_path):
 
 
 def test_a_configuration_that_does_not_fit_is_refused_when_saving(net, tmp_path):
-    with pytest.raises(RuntimeError, match='size mismatch'): save_weights(net, tmp_path/'a.safetensors', CONFIG | dict(kwargs=dict(nf=8, n_down=2)))
-    with pytest.raises(ValueError, match="generator='gpt': choose from 'unet'"): save_weights(net, tmp_path/'a.safetensors', dict(generator='gpt'))
+    with pytest.raises(RuntimeError, match='size mismatch'):
+        save_weights(net, tmp_path/'a.safetensors', CONFIG | dict(kwargs=dict(nf=8, n_down=2)))
+    with pytest.raises(ValueError, match="generator='gpt': choose from 'unet'"):
+        save_weights(net, tmp_path/'a.safetensors', dict(generator='gpt'))
     net.head.weight.data[:] = 1e6
-    with pytest.raises(ValueError, match='not finite in torch.float16: head.weight'): save_weights(net, tmp_path/'a.safetensors', CONFIG)
+    with pytest.raises(ValueError, match='not finite in torch.float16: head.weight'):
+        save_weights(net, tmp_path/'a.safetensors', CONFIG)
     assert not list(tmp_path.iterdir())
 
 
@@ -63,9 +72,11 @@ def test_atomic(tmp_path):
     (tmp_path/'a').write_text('old')
     with pytest.raises(KeyboardInterrupt):
         with atomic_path(tmp_path/'a') as part: part.write_text('n'); raise KeyboardInterrupt
-    assert (tmp_path/'a').read_text() == 'old' and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path/'a').read_text() == 'old'
+    assert len(list(tmp_path.iterdir())) == 1
     with atomic_path(tmp_path/'a') as part: part.write_text('new')
-    assert (tmp_path/'a').read_text() == 'new' and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path/'a').read_text() == 'new'
+    assert len(list(tmp_path.iterdir())) == 1
     if os.name != 'nt': assert (tmp_path/'a').stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
@@ -86,7 +97,9 @@ def _umask():
 def test_what_pretends_to_be_weights_is_named(tmp_path, content, reason, cure):
     (tmp_path/'w.safetensors').write_bytes(content)
     with pytest.raises(WeightsError, match=reason) as e: load_weights(tmp_path/'w.safetensors')
-    assert 'w.safetensors: ' in str(e.value) and cure in e.value.cure and '\n' not in str(e.value)
+    assert 'w.safetensors: ' in str(e.value)
+    assert cure in e.value.cure
+    assert '\n' not in str(e.value)
 
 
 def test_missing_and_folder(tmp_path):
@@ -122,7 +135,8 @@ def test_no_length_of_the_header_makes_weights_a_pickle(tmp_path):
     "Its first byte is the length's: 0x80 once in 32, and 'P' for 'PK' too"
     firsts = set()
     for n in range(0, 260, 4):
-        save_weights(Unet(nf=4, n_down=2), tmp_path/'w.safetensors', dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=64, note='x'*n))
+        save_weights(Unet(nf=4, n_down=2), tmp_path/'w.safetensors',
+                     dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=64, note='x'*n))
         firsts.add((tmp_path/'w.safetensors').read_bytes()[0])
         for trusted in (False, True): load_weights(tmp_path/'w.safetensors', trusted)
     assert 0x80 in firsts
@@ -130,7 +144,8 @@ def test_no_length_of_the_header_makes_weights_a_pickle(tmp_path):
 
 @pytest.mark.parametrize('protocol', range(2, 6))
 def test_trusted_pickles_of_every_protocol(tmp_path, protocol):
-    content = dict(state_dict=Unet(nf=4, n_down=2).state_dict(), config=dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=64))
+    content = dict(state_dict=Unet(nf=4, n_down=2).state_dict(),
+                   config=dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=64))
     torch.save(content, tmp_path/'a.pth', pickle_protocol=protocol)
     assert load_weights(tmp_path/'a.pth', trusted=True)[1]['size'] == 64
     with pytest.raises(WeightsError, match='pickle'): load_weights(tmp_path/'a.pth')
@@ -151,8 +166,10 @@ class Writes:
     def __reduce__(self): return io.open, (str(self.path), 'w')
 
 
-@pytest.mark.parametrize('write', [lambda o, p: p.write_bytes(pickle.dumps(o)), lambda o, p: p.write_bytes(pickle.dumps(o, protocol=0)), torch.save,
-                                   lambda o, p: torch.save(o, p, _use_new_zipfile_serialization=False)], ids=['pickle', 'oldest pickle', 'zip', 'legacy'])
+@pytest.mark.parametrize('write', [
+    lambda o, p: p.write_bytes(pickle.dumps(o)), lambda o, p: p.write_bytes(pickle.dumps(o, protocol=0)),
+    torch.save, lambda o, p: torch.save(o, p, _use_new_zipfile_serialization=False)],
+    ids=['pickle', 'oldest pickle', 'zip', 'legacy'])
 @pytest.mark.parametrize('suffix', ['.pth', '.pkl', '.safetensors'])
 def test_a_pickle_does_not_run(tmp_path, write, suffix):
     write(Writes(tmp_path/'gotcha'), tmp_path/f'evil{suffix}')
@@ -162,15 +179,18 @@ def test_a_pickle_does_not_run(tmp_path, write, suffix):
 
 def test_the_trap_works(tmp_path):
     (tmp_path/'evil.pkl').write_bytes(pickle.dumps(Writes(tmp_path/'gotcha')))
-    with pytest.raises(WeightsError, match="cannot be unpickled|no 'state_dict'"): load_weights(tmp_path/'evil.pkl', trusted=True)
+    with pytest.raises(WeightsError, match="cannot be unpickled|no 'state_dict'"):
+        load_weights(tmp_path/'evil.pkl', trusted=True)
     assert (tmp_path/'gotcha').exists()
 
 
 def test_trusted_pickles(net, tmp_path, file):
     for legacy in (False, True):
-        torch.save(dict(state_dict=net.state_dict(), config=CONFIG), tmp_path/'m.pth', _use_new_zipfile_serialization=not legacy)
+        torch.save(dict(state_dict=net.state_dict(), config=CONFIG),
+                   tmp_path/'m.pth', _use_new_zipfile_serialization=not legacy)
         back, config = load_weights(tmp_path/'m.pth', trusted=True)
-        assert config == CONFIG and torch.equal(back.head.weight, net.head.weight)
+        assert config == CONFIG
+        assert torch.equal(back.head.weight, net.head.weight)
     torch.save(net.state_dict(), tmp_path/'s.pth')
     with pytest.raises(WeightsError, match="no 'state_dict' and 'config'"): load_weights(tmp_path/'s.pth', trusted=True)
     assert load_weights(file, trusted=True)[1] == CONFIG # safetensors stay safetensors
@@ -190,5 +210,7 @@ def test_hub_calls(monkeypatch, file):
     hub.hf_hub_download = lambda repo_id, filename, revision: calls.append((repo_id, filename, revision)) or str(file)
     monkeypatch.setitem(sys.modules, 'huggingface_hub', hub)
     assert push(file, 'me/model') == 'https://hub/me/model'
-    assert calls == [('me/model', True), dict(path_or_fileobj=str(file), path_in_repo='model.safetensors', repo_id='me/model')]
-    assert from_pretrained('me/model', revision='abc')[1] == CONFIG and calls[-1] == ('me/model', 'model.safetensors', 'abc')
+    assert calls == [('me/model', True),
+                     dict(path_or_fileobj=str(file), path_in_repo='model.safetensors', repo_id='me/model')]
+    assert from_pretrained('me/model', revision='abc')[1] == CONFIG
+    assert calls[-1] == ('me/model', 'model.safetensors', 'abc')

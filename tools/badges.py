@@ -21,7 +21,9 @@ ASKS_FOR = dict( # in a tutorial's metadata: a GPU (on Kaggle two of them) and t
 
 
 def badges(repo_url, path):
-    "Markdown badges that open the notebook `path` (relative to the repository) on Colab and Kaggle; none for a placeholder"
+    """Markdown badges that open the notebook `path` (relative to the repository) on Colab and Kaggle
+
+    There are none while the address is a placeholder."""
     if '/OWNER/' in repo_url: return ''
     on_github = repo_url.removeprefix('https://github.com/') + f'/blob/main/{path}'
     colab = f'https://colab.research.google.com/github/{on_github}'
@@ -60,7 +62,8 @@ def main():
     repo_url = get_config(ROOT).git_url
     readme = ROOT/'README.md'
     title, rest = readme.read_text(encoding='utf-8').split('\n', 1)
-    readme.write_text(title + badges(repo_url, 'nbs/index.ipynb') + '\n' + SPAN.sub('', '\n' + rest)[1:], encoding='utf-8')
+    text = title + badges(repo_url, 'nbs/index.ipynb') + '\n' + SPAN.sub('', '\n' + rest)[1:]
+    readme.write_text(text, encoding='utf-8')
     for f in sorted((ROOT/'nbs').rglob('*.ipynb')):
         nb = read_nb(f)
         sources = rewritten([c.source for c in nb.cells], repo_url, f.relative_to(ROOT).as_posix())

@@ -1,4 +1,4 @@
-"""Any photo in, the same photo in colour out, at its own size; and whatever cannot be coloured is named
+"""Any photo in, the same photo in colour out, at its own size; a photo that cannot be coloured is named
 
 Docs: https://OWNER.github.io/colorize_lib/apply/colorizer.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/apply/colorizer.html.md"""
 # %% auto #0
 __all__ = ['picture_tasks', 'GrayscalePicture', 'SketchPicture', 'render_size', 'weights_file', 'Colorizer', 'save_photo']
 
-# %% ../../nbs/apply/02_colorizer.ipynb #824bbcb6
+# %% ../../nbs/apply/02_colorizer.ipynb #a6a0a66e
 import gc, math, warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,16 +19,15 @@ from fastcore.basics import patch
 
 import colorize_lib
 from .recolor import recolor
-from ..engine.checks import check_choice, check_whole
-from ..engine.speed import pick_precision
+from ..engine.checks import check_choice, check_whole, pick_precision, progress_bar
 from ..engine.weights import WeightsError, atomic_path, load_weights
 from ..lab import denormalize_lab, get_task, lab_to_rgb
 from ..photos.pictures import PhotoError, open_photo, photo_files, photo_name
 from ..sketch.drawings import clean_drawing, looks_like_drawing
 
-# %% ../../nbs/apply/02_colorizer.ipynb #6055cf34
+# %% ../../nbs/apply/02_colorizer.ipynb #606aa3d5
 class GrayscalePicture:
-    "The grayscale task on a whole picture: the network sees its lightness, and gives colours to it"
+    "The grayscale task on a whole photo: the network sees its lightness and predicts its colours"
     takes = 'photo'
     def prepare(self,
         picture, # RGB or RGBA `PIL.Image`, full size
@@ -45,16 +44,16 @@ class GrayscalePicture:
     def decode(self,
         photo, # from `prepare`; it may be painted over
         x, # the network's input
-        pred, # its answer, `(1,2,h,w)`
+        pred, # its prediction, `(1,2,h,w)`
         saturation, # factor on the colours
     )->Image.Image:
-        "The result: the photo's own lightness in the network's colours"
+        "The result: the photo's own lightness in the predicted colours"
         return recolor(photo, (x + 1)*50, pred.float()*110*saturation)
 
-# %% ../../nbs/apply/02_colorizer.ipynb #68bf5b9e
+# %% ../../nbs/apply/02_colorizer.ipynb #d3acea72
 class SketchPicture:
-    "The sketch task on a whole picture: the network sees cleaned lines, and gives lightness and colours; the lines stay sharp"
-    takes, lines = 'drawing', .7 # how strongly lines are laid over the network's picture
+    "The sketch task on a whole drawing: the network sees cleaned lines and predicts lightness and colours"
+    takes, lines = 'drawing', .7 # how strongly lines are added to the network's picture
     def prepare(self, picture): return clean_drawing(picture)
 
     def encode(self, small):
@@ -69,8 +68,8 @@ class SketchPicture:
         result, seen = (im.resize(drawing.size, Image.BICUBIC) for im in (small, seen))
         for y in range(0, drawing.height, 256): # in strips: these numbers need more than eight bits
             box = 0, y, drawing.width, min(y + 256, drawing.height)
-            lost, there = (np.asarray(im.crop(box), np.float32)[..., None] for im in (gray, seen))
-            strip = np.asarray(result.crop(box)) + self.lines*(lost - there)
+            sharp, blurred = (np.asarray(im.crop(box), np.float32)[..., None] for im in (gray, seen))
+            strip = np.asarray(result.crop(box)) + self.lines*(sharp - blurred)
             result.paste(Image.fromarray(strip.round().clip(0, 255).astype(np.uint8)), box)
         return result
 
@@ -85,7 +84,7 @@ def render_size(
     scale = size/min(width, height)
     return tuple(min(round(side*scale), 8*size) for side in (width, height))
 
-# %% ../../nbs/apply/02_colorizer.ipynb #c22297c4
+# %% ../../nbs/apply/02_colorizer.ipynb #d0673508
 def weights_file(
     name_or_path, # 'grayscale', or the path of a file
 )->Path:
@@ -94,13 +93,14 @@ def weights_file(
     if path.suffix or path.name != str(name_or_path): return path
     packaged = {p.stem: p for p in sorted(folder.glob('*.safetensors'))}
     if path.name not in packaged:
-        raise WeightsError(path, 'no model of this name is in the package', f'There are: {", ".join(packaged) or "none"}; or give the path of a file')
+        cure = f'There are: {", ".join(packaged) or "none"}; or give the path of a file'
+        raise WeightsError(path, 'no model of this name is in the package', cure)
     return packaged[path.name]
 
-# %% ../../nbs/apply/02_colorizer.ipynb #658be837
+# %% ../../nbs/apply/02_colorizer.ipynb #4e8cca59
 def _out_of_memory(e):
-    said = 'out of memory', "can't allocate memory", 'not enough memory'
-    return isinstance(e, MemoryError) or (isinstance(e, RuntimeError) and any(o in str(e).lower() for o in said))
+    texts = 'out of memory', "can't allocate memory", 'not enough memory'
+    return isinstance(e, MemoryError) or (isinstance(e, RuntimeError) and any(o in str(e).lower() for o in texts))
 
 class Colorizer:
     "Colours photos with a trained network"
@@ -116,19 +116,21 @@ class Colorizer:
         check_choice('task', task, picture_tasks)
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.dtype = dtypes[pick_precision(self.device) if precision == 'auto' else precision]
-        self.model, self.config, self.task = model.to(self.device, memory_format=torch.channels_last).eval(), config, picture_tasks[task]()
-        self.size, self.saturation, self.lock = config.get('size', 256), config.get('saturation', 1.), Lock()
+        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.config, self.task, self.lock = config, picture_tasks[task](), Lock()
+        self.size, self.saturation = config.get('size', 256), config.get('saturation', 1.)
 
-    @classmethod
-    def load(cls,
-        name_or_path='grayscale', # a model in the package, or a file that `save_weights` wrote
-        device=None, precision='auto', # see `Colorizer`
-        trusted=False, # open pickles too; they can run any code
-    ):
-        "A colorizer from a file of weights"
-        return cls(*load_weights(weights_file(name_or_path), trusted), device, precision)
+# %% ../../nbs/apply/02_colorizer.ipynb #b350ab4b
+@patch(cls_method=True)
+def load(cls:Colorizer,
+    name_or_path='grayscale', # a model in the package, or a file that `save_weights` wrote
+    device=None, precision='auto', # see `Colorizer`
+    trusted=False, # open pickles too; they can run any code
+):
+    "A colorizer from a file of weights"
+    return cls(*load_weights(weights_file(name_or_path), trusted), device, precision)
 
-# %% ../../nbs/apply/02_colorizer.ipynb #e31318b3
+# %% ../../nbs/apply/02_colorizer.ipynb #0c8afa94
 @patch
 def _run(self:Colorizer, photo, size):
     "`(input, prediction)` at one size"
@@ -136,46 +138,56 @@ def _run(self:Colorizer, photo, size):
     x = self.task.encode(open_photo(small)) # which lays transparency on white
     cast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
     both = torch.cat([x, x.flip(-1)]).to(self.device).contiguous(memory_format=torch.channels_last)
-    answer = getattr(self.model, 'predict', self.model) # a classifier answers with probabilities, and predicts colours
-    with torch.no_grad(), cast, self.lock: pred, mirrored = answer(both).float().cpu().split(len(x))
+    predict = getattr(self.model, 'predict', self.model) # a classifier's `predict` turns probabilities into colours
+    with torch.no_grad(), cast, self.lock: pred, mirrored = predict(both).float().cpu().split(len(x))
     pred = (pred + mirrored.flip(-1))/2
-    if not pred.isfinite().all(): raise ValueError('the network answers NaN or infinity')
+    if not pred.isfinite().all(): raise ValueError('the network predicts NaN or infinity')
     return x, pred
 
+# %% ../../nbs/apply/02_colorizer.ipynb #ba14c548
 @patch
 def _predict(self:Colorizer, photo, size, name='photo'):
-    "`(input, prediction)` at `size`, or at the size that memory has room for"
+    "`(input, prediction)` at `size`, or at the size that memory allows"
     while True:
         try: return self._run(photo, size)
         except (MemoryError, RuntimeError) as e:
             if not _out_of_memory(e) or size <= 32: raise
         gc.collect() # outside of `except`: until its end the error keeps the activations alive
         if self.device.type == 'cuda': torch.cuda.empty_cache()
-        warnings.warn(f'{name}: out of memory, coloured at {max(32, size//2)} pixels instead of {size}', stacklevel=4)
-        size = max(32, size//2)
+        smaller = max(32, size//2)
+        warnings.warn(f'{name}: out of memory, coloured at {smaller} pixels instead of {size}', stacklevel=4)
+        size = smaller
 
-# %% ../../nbs/apply/02_colorizer.ipynb #46f9c0ac
+# %% ../../nbs/apply/02_colorizer.ipynb #314201da
+@patch
+def _warn_of_another_task(self:Colorizer, photo, name):
+    found = 'drawing' if looks_like_drawing(photo) else 'photo'
+    if found == self.task.takes: return
+    other = next(k for k, v in picture_tasks.items() if v.takes == found)
+    warnings.warn(f'{name}: looks like a {found}, and this model colours {self.task.takes}s; '
+                  f'the model for {found}s is {other!r}', stacklevel=3)
+
+# %% ../../nbs/apply/02_colorizer.ipynb #a635f0a9
 @patch
 def __call__(self:Colorizer,
     item, # path, `PIL.Image`, bytes, open file, array, or tensor: see `open_photo`
     size=None, # pixels of the short side at which the network works; default: as it was trained
     saturation=1., # factor on the model's colours: 0 is gray
-)->Image.Image: # upright, sRGB, of the photo's own size; a photo keeps its transparency, a drawing gets paper; `info` holds its 'exif' and 'dpi'
+)->Image.Image: # upright, sRGB, of the photo's own size; a drawing gets white paper; `info` holds its 'exif' and 'dpi'
     "Colour a photo; if that is not possible, raise a `PhotoError`"
     size = self.size if size is None else size
     check_whole('size', size, 16)
-    if not (math.isfinite(saturation) and saturation >= 0): raise ValueError(f'saturation={saturation!r}: needs to be a number, 0 or more')
+    if not (math.isfinite(saturation) and saturation >= 0):
+        raise ValueError(f'saturation={saturation!r}: needs to be a number, 0 or more')
     photo, name = open_photo(item, alpha=True), photo_name(item)
     info = photo.info
     try:
-        found = 'drawing' if looks_like_drawing(photo) else 'photo'
-        if found != self.task.takes:
-            other = next(k for k, v in picture_tasks.items() if v.takes == found)
-            warnings.warn(f'{name}: looks like a {found}, and this model colours {self.task.takes}s; the model for {found}s is {other!r}', stacklevel=2)
+        self._warn_of_another_task(photo, name)
         photo = self.task.prepare(photo)
         result = self.task.decode(photo, *self._predict(photo, size, name), saturation*self.saturation)
-    except Exception as e: # whatever a network of yours may raise: the photo is named, and the error is kept as its cause
-        raise PhotoError(name, 'out of memory' if _out_of_memory(e) else f'could not be coloured ({e or type(e).__name__})') from e
+    except Exception as e: # a network of yours may raise anything: name the photo, and keep the error as the cause
+        reason = 'out of memory' if _out_of_memory(e) else f'could not be coloured ({e or type(e).__name__})'
+        raise PhotoError(name, reason) from e
     result.info = info
     return result
 
@@ -187,29 +199,30 @@ def many(self:Colorizer,
 ): # yields `(name, image)`, or `(name, PhotoError)` where one cannot be coloured
     "Colour photos one by one, with a progress bar if their number is known"
     if isinstance(items, (str, Path)): items = photo_files(items)
-    if hasattr(items, '__len__'):
-        from fastprogress.fastprogress import progress_bar
-        items = progress_bar(items, leave=False)
+    if hasattr(items, '__len__'): items = progress_bar(items, leave=False)
     for i, item in enumerate(items):
         name = photo_name(item, f'picture {i}')
         try: yield name, self(item, **kwargs)
         except PhotoError as e: yield name, PhotoError(name, e.reason)
 
-# %% ../../nbs/apply/02_colorizer.ipynb #6d9dee01
+# %% ../../nbs/apply/02_colorizer.ipynb #86238158
 _quality = {'JPEG': dict(quality=92), 'WEBP': dict(quality=92), 'AVIF': dict(quality=85)}
 
 def save_photo(
     image, # `PIL.Image`, as from a `Colorizer`
     path, # its suffix says the format
 )->Path:
-    "Write a photo whole or not at all; what prevents it is a `PhotoError`"
+    "Write a photo completely or not at all; what prevents it is a `PhotoError`"
     path = Path(path)
     Image.init()
-    if (fmt := Image.EXTENSION.get(path.suffix.lower())) not in Image.SAVE: raise PhotoError(path, f'cannot write {path.suffix or "a file without suffix"}')
+    if (fmt := Image.EXTENSION.get(path.suffix.lower())) not in Image.SAVE:
+        raise PhotoError(path, f'cannot write {path.suffix or "a file without suffix"}')
     if fmt == 'JPEG' and image.mode != 'RGB': image = open_photo(image) # which lays transparency on white
-    extra = {k: image.info[k] for k in ('exif', 'dpi') if k in image.info and fmt in ('JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF')}
+    keeps = ('exif', 'dpi') if fmt in ('JPEG', 'PNG', 'TIFF', 'WEBP', 'AVIF') else ()
+    extra = {k: image.info[k] for k in keeps if k in image.info}
     try:
         with atomic_path(path) as part: image.save(part, fmt, **_quality.get(fmt, {}), **extra)
-    except Exception as e: # no room, no permission, more pixels than the format allows, a tag it cannot write
-        raise PhotoError(path, f'cannot be written ({getattr(e, "strerror", None) or e or type(e).__name__})') from e
+    except Exception as e: # a full disk, no permission, more pixels than the format allows, a tag it cannot write
+        reason = getattr(e, 'strerror', None) or e or type(e).__name__
+        raise PhotoError(path, f'cannot be written ({reason})') from e
     return path

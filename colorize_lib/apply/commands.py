@@ -1,4 +1,4 @@
-"""`colorize photo.jpg`: one command that never loses a photo, goes on where it was stopped, and says what went wrong
+"""`colorize photo.jpg`: a command that never overwrites a photo, can be stopped and resumed, and names errors
 
 Docs: https://OWNER.github.io/colorize_lib/apply/commands.html.md"""
 
@@ -12,7 +12,7 @@ import argparse, contextlib, errno, glob, json, math, os, re, sys, time, warning
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# %% ../../nbs/apply/03_commands.ipynb #a03dad14
+# %% ../../nbs/apply/03_commands.ipynb #8f049c73
 _writable = 'jpg', 'jpeg', 'png', 'tif', 'tiff', 'webp', 'bmp', 'avif'
 
 def _checked(kind, fits, wish):
@@ -24,38 +24,63 @@ def _checked(kind, fits, wish):
         raise argparse.ArgumentTypeError(f'{text!r}: expected {wish}')
     return convert
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    "Says a default where there is one"
-    def _get_help_string(self, action): return action.help if action.default in (None, False) else super()._get_help_string(action)
+_suffix = _checked(str, lambda s: not re.search(r'[/\\\0]', s), 'no slash')
+_size = _checked(int, lambda n: n >= 16, 'a whole number, at least 16')
+_saturation = _checked(float, lambda x: math.isfinite(x) and x >= 0, 'a number, 0 or more')
+_device = _checked(str, re.compile(r'(cpu|mps|cuda(:\d+)?)$').match, 'cpu, cuda, cuda:1 or mps')
 
+# %% ../../nbs/apply/03_commands.ipynb #d2548e77
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    "Names a default where there is one"
+    def _get_help_string(self, action):
+        if action.default in (None, False): return action.help
+        return super()._get_help_string(action)
+
+_about = 'Colour photos, or line drawings. Each keeps its size, a photo its lightness; the original is never touched.'
+_examples = '''examples:
+  colorize grandma.jpg
+  colorize scans/ --recursive -o coloured/
+  colorize "*.png" --size 384 --compare
+  colorize dragon.png --task sketch'''
+
+# %% ../../nbs/apply/03_commands.ipynb #68264e70
 def colorize_parser()->argparse.ArgumentParser:
     "The options of `colorize`"
-    p = argparse.ArgumentParser('colorize', description='Colour photos, or line drawings. Each keeps its size, a photo its lightness; the original is never touched.', formatter_class=_Help,
-        epilog='examples:\n  colorize grandma.jpg\n  colorize scans/ --recursive -o coloured/\n  colorize "*.png" --size 384 --compare\n  colorize dragon.png --task sketch')
+    p = argparse.ArgumentParser('colorize', description=_about, epilog=_examples, formatter_class=_Help)
     add = p.add_argument
     add('inputs', nargs='+', metavar='PHOTO', help='photos, folders, patterns such as "scans/*.jpg"')
     add('-r', '--recursive', action='store_true', help='search folders to any depth')
-    add('-o', '--out', metavar='DIR', help='folder for the results, made if need be; sub-folders are kept. Without it: beside each photo')
-    add('--suffix', default='_color', type=_checked(str, lambda s: not re.search(r'[/\\\0]', s), 'no slash'), help="added to each result's name")
-    add('--format', choices=_writable, metavar='FMT', help=f'one of {", ".join(_writable)}; without it: the format of the photo')
-    add('--task', choices=('grayscale', 'sketch'), help='what is given: photos (grayscale), or line drawings (sketch); without it: photos, or what the model is for')
-    add('--model', help="a .safetensors file, or the name of a model in the package; without it: the package's own for the task")
-    add('--size', type=_checked(int, lambda n: n >= 16, 'a whole number, at least 16'), metavar='N', help='pixels of the short side as the network sees it; without it: as trained')
-    add('--saturation', type=_checked(float, lambda x: math.isfinite(x) and x >= 0, 'a number, 0 or more'), default=1., metavar='X', help='factor on the colours; 0 is gray')
-    add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
-    add('--json', action='store_true', help='a report on standard output, for other programs')
-    add('--force', action='store_true', help='write results again that are there already')
-    add('--device', type=_checked(str, re.compile(r'(cpu|mps|cuda(:\d+)?)$').match, 'cpu, cuda, cuda:1 or mps'), metavar='DEV', help='cpu, cuda, cuda:1 or mps; without it: the GPU if there is one')
+    add('-o', '--out', metavar='DIR', help='folder for the results, made if it is missing; sub-folders are kept. '
+        'Without it: beside each photo')
+    add('--suffix', default='_color', type=_suffix, help="added to each result's name")
+    add('--format', choices=_writable, metavar='FMT',
+        help=f'one of {", ".join(_writable)}; without it: the format of the photo')
+    add('--task', choices=('grayscale', 'sketch'), help='what is given: photos (grayscale), or line drawings (sketch); '
+        'without it: photos, or what the model is for')
+    _add_more(add)
     return p
 
-# %% ../../nbs/apply/03_commands.ipynb #45a60382
+# %% ../../nbs/apply/03_commands.ipynb #23921c15
+def _add_more(add):
+    add('--model', help="a .safetensors file, or the name of a model in the package; "
+        "without it: the package's own for the task")
+    add('--size', type=_size, metavar='N',
+        help='pixels of the short side as the network sees it; without it: as trained')
+    add('--saturation', type=_saturation, default=1., metavar='X', help='factor on the colours; 0 is gray')
+    add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
+    add('--json', action='store_true', help='a report on standard output, for other programs')
+    add('--force', action='store_true', help='write results again that exist already')
+    add('--device', type=_device, metavar='DEV',
+        help='cpu, cuda, cuda:1 or mps; without it: the GPU if there is one')
+
+# %% ../../nbs/apply/03_commands.ipynb #d81c394d
 @dataclass
 class Job:
     "One photo: where it is, where its result goes, and what became of it"
     photo: str
     target: str = ''
     compare: str = ''    # the side-by-side picture, if it is wanted
-    status: str = 'todo' # then 'done', 'skipped' (the result is there), 'failed'
+    status: str = 'todo' # then 'done', 'skipped' (the result exists), 'failed'
     reason: str = ''     # why it failed
     seconds: float = 0.
 
@@ -74,63 +99,97 @@ def _find(text, recursive):
         elif is_pattern or match.exists(): yield match, Path(match.name), not is_pattern
         else: raise PhotoError(text, 'no such file or folder')
 
+# %% ../../nbs/apply/03_commands.ipynb #30a9d31c
 def _same_file(path):
-    "What tells files apart however they are spelled: through links, relative paths, upper and lower case"
+    "What identifies a file however its path is spelled"
     try: stat = os.stat(path)
     except OSError: return os.path.realpath(path)
     return stat.st_dev, stat.st_ino
 
-# %% ../../nbs/apply/03_commands.ipynb #07e9a69b
+# %% ../../nbs/apply/03_commands.ipynb #34a27328
+def _result_suffix(suffix, fmt): return f'.{fmt}' if fmt else suffix if suffix.lower()[1:] in _writable else '.png'
+
+def _suffixes_beside(photo, folders):
+    "The other suffixes of photos beside it that have its stem; `folders` keeps what was listed"
+    from colorize_lib.photos.pictures import PhotoError, photo_files
+    if photo.parent not in folders:
+        try: found = photo_files(photo.parent, recursive=False)
+        except (OSError, PhotoError): found = [] # a folder that may not be listed
+        folders[photo.parent] = stems = {}
+        for p in found: stems.setdefault(p.stem, set()).add(p.suffix)
+    return folders[photo.parent].get(photo.stem, set()) - {photo.suffix}
+
+def _target(photo, folder, args, folders):
+    "The path of a photo's result in a folder"
+    suffix, beside = _result_suffix(photo.suffix, args.format), set()
+    if args.suffix or _same_file(folder) != _same_file(photo.parent): # else results cannot be told from photos
+        beside = _suffixes_beside(photo, folders)
+    shared = any(_result_suffix(o, args.format).lower() == suffix.lower() for o in beside)
+    stem = photo.name if shared and photo.suffix != suffix else photo.stem
+    return folder/f'{stem}{args.suffix}{suffix}'
+
+# %% ../../nbs/apply/03_commands.ipynb #b07d5934
 def _is_result(photo, suffix):
     "Has this the name of what an earlier run made of a photo beside it?"
-    ends = [end for end in (f'{suffix}_compare', suffix) if end and photo.stem.endswith(end)]
-    return any(o.suffix.lower()[1:] in _writable for end in ends for o in photo.parent.glob(f'{glob.escape(photo.stem.removesuffix(end))}.*'))
+    made_from = (*_writable, 'gif', 'jpe', 'ppm') if photo.suffix == '.png' else _writable
+    for end in (f'{suffix}_compare', suffix):
+        if not end or not photo.stem.endswith(end): continue
+        stem = photo.stem.removesuffix(end)
+        if (photo.parent/stem).is_file(): return True # a.gif_color.png, of a.gif
+        beside = photo.parent.glob(f'{glob.escape(stem)}.*')
+        if any(o.suffix.lower()[1:] in made_from for o in beside): return True
+    return False
 
-def _wishes(args):
-    "`(jobs, found)`: dicts from a photo's identity to its `Job`, and to whether it was named itself; and jobs of what is not to be found"
-    jobs, named, lost = {}, {}, []
+# %% ../../nbs/apply/03_commands.ipynb #1e9591d2
+def _collect(args):
+    "`(jobs, named, lost)`: dicts from a photo to its `Job`, and to whether it was named itself; jobs of missing files"
+    jobs, named, lost, folders = {}, {}, [], {}
     for text in args.inputs:
         try:
             for photo, below, is_named in _find(text, args.recursive):
                 if not is_named and _is_result(photo, args.suffix): continue
-                suffix = f'.{args.format}' if args.format else photo.suffix if photo.suffix.lower()[1:] in _writable else '.png'
-                target = (Path(args.out).expanduser()/below.parent if args.out else photo.parent)/f'{photo.stem}{args.suffix}{suffix}'
-                job = Job(str(photo), str(target), str(target.with_name(f'{target.stem}_compare{suffix}')) if args.compare else '')
-                jobs.setdefault(key := _same_file(photo), job)
+                folder = Path(args.out).expanduser()/below.parent if args.out else photo.parent
+                target = _target(photo, folder, args, folders)
+                compare = str(target.with_name(f'{target.stem}_compare{target.suffix}')) if args.compare else ''
+                jobs.setdefault(key := _same_file(photo), Job(str(photo), str(target), compare))
                 named[key] = named.get(key, False) or is_named
         except (OSError, ValueError) as e:
-            lost.append(Job(text or "''", status='failed', reason=getattr(e, 'reason', None) or getattr(e, 'strerror', None) or str(e)))
+            reason = getattr(e, 'reason', None) or getattr(e, 'strerror', None) or str(e)
+            lost.append(Job(text or "''", status='failed', reason=reason))
     return jobs, named, lost
 
-# %% ../../nbs/apply/03_commands.ipynb #0dcc224f
+# %% ../../nbs/apply/03_commands.ipynb #abd81878
 def plan(
     args, # from `colorize_parser`
 )->list: # of `Job`; those that cannot be done have status 'failed' already
     "Which photo goes where"
-    jobs, named, lost = _wishes(args)
+    jobs, named, lost = _collect(args)
     places = {key: [_same_file(o) for o in (job.target, job.compare) if o] for key, job in jobs.items()}
     owners = {}
     for key, there in places.items():
         for place in there: owners.setdefault(place, []).append(key)
-    results = {key for key in jobs if set(owners.get(key, [])) - {key}} # of other inputs
+    results = [key for key in jobs if set(owners.get(key, [])) - {key}] # of other inputs
     protected = {key for key in jobs if named[key] or key not in results}
     todo = {key: job for key, job in jobs.items() if key not in results}
     for key, job in todo.items():
         first = next((o for place in places[key] for o in owners[place] if o in todo), key)
         if key in places[key]: why = 'its result would overwrite it: choose another --suffix, --format or -o'
         elif first != key: why = f'{jobs[first].photo} has a result of the same name, {job.target}'
-        elif args.force and set(places[key]) & protected: why = f'its result would overwrite another input, {job.target}'
+        elif args.force and protected & {*places[key]}: why = f'its result would overwrite another input, {job.target}'
         else: continue
         job.status, job.reason = 'failed', why
-    for key in results:
-        if named[key]:
-            jobs[key].status, jobs[key].reason = 'skipped', f'taken for the result of {jobs[next(o for o in owners[key] if o != key)].photo}'
-            lost.append(jobs[key])
+    for key in (o for o in results if named[o]):
+        source = jobs[next(o for o in owners[key] if o != key)].photo
+        jobs[key].status, jobs[key].reason = 'skipped', f'taken for the result of {source}'
+        lost.append(jobs[key])
     return [*todo.values(), *lost]
 
-# %% ../../nbs/apply/03_commands.ipynb #ce21450c
-def side_by_side(before, after, side=1600):
-    "Two pictures next to each other, none of them wider or higher than `side`"
+# %% ../../nbs/apply/03_commands.ipynb #f8dfd92d
+def side_by_side(
+    before, after, # `PIL.Image`
+    side=1600, # pixels: the largest width and height of each
+):
+    "Two pictures next to each other"
     from PIL import Image
     for img in (before, after): img.thumbnail((side, side))
     pair = Image.new('RGB', (before.width + after.width + 8, max(before.height, after.height)), 'white')
@@ -138,29 +197,38 @@ def side_by_side(before, after, side=1600):
     pair.paste(after, (before.width + 8, 0), after if after.mode == 'RGBA' else None)
     return pair
 
+# %% ../../nbs/apply/03_commands.ipynb #17516e8f
+def _writable_folder(path):
+    "Make the folder of a file, or raise a `PhotoError`"
+    from colorize_lib.photos.pictures import PhotoError
+    folder = Path(path).parent
+    try: folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise PhotoError(folder, f'cannot be made ({e.strerror})') from e
+    if not os.access(folder, os.W_OK): raise PhotoError(folder, 'no permission to write in this folder')
+
 def _do(job, args, colorizer, written):
     "Colour one photo, and write what is missing; `written` holds the files of this run"
     from colorize_lib.apply.colorizer import save_photo
     from colorize_lib.photos.pictures import PhotoError, open_photo
-    missing = [o for o in (job.target, job.compare) if o and (args.force or not os.path.lexists(o))]
-    for o in (job.target, job.compare): # where a and A are the same name, the plan could not know
-        if o and os.path.lexists(o) and _same_file(o) in written: raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
+    wanted = [o for o in (job.target, job.compare) if o]
+    missing = [o for o in wanted if args.force or not os.path.lexists(o)]
+    for o in wanted: # where a and A are the same name, the plan could not know
+        if os.path.lexists(o) and _same_file(o) in written:
+            raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
     if not missing: return 'skipped'
-    folder = Path(job.target).parent
-    try: folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise PhotoError(folder, f'cannot be made ({e.strerror})') from e
-    if not os.access(folder, os.W_OK): raise PhotoError(folder, 'no permission to write in this folder')
+    _writable_folder(job.target)
     image = colorizer()(job.photo, size=args.size, saturation=args.saturation)
     for o in missing:
         save_photo(image if o == job.target else side_by_side(open_photo(job.photo, 1600), image), o)
         written.add(_same_file(o))
     return 'done'
 
-# %% ../../nbs/apply/03_commands.ipynb #15f0cc49
+# %% ../../nbs/apply/03_commands.ipynb #482c32e7
 def _say(*text):
-    "To standard error; that it is closed or full shall not stop the work"
+    "To standard error; if that is closed or full, the work goes on"
     if not sys.stderr: return
-    with contextlib.suppress(OSError): print('colorize:', *(str(o).replace('\n', '\\n') for o in text), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        print('colorize:', *(str(o).replace('\n', '\\n') for o in text), file=sys.stderr, flush=True)
 
 def _report(report):
     "JSON to standard output; is it written?"
@@ -173,6 +241,7 @@ def _report(report):
 
 def _clock(seconds): return f'{int(seconds)//3600}:{int(seconds)//60%60:02d}:{int(seconds)%60:02d}'
 
+# %% ../../nbs/apply/03_commands.ipynb #4a969db6
 def run(
     jobs, # from `plan`; their status is written into them
     args, # from `colorize_parser`
@@ -183,48 +252,69 @@ def run(
     written, todo = set(), [job for job in jobs if job.status == 'todo']
     for job in jobs:
         if job.status == 'failed': _say(f'{job.photo}: {job.reason}')
-    for i, job in enumerate(todo):
+    for i, job in enumerate(todo, 1):
         start = time.perf_counter()
         try: job.status = _do(job, args, colorizer, written)
         except PhotoError as e:
             job.status, job.reason = 'failed', e.reason if e.name == job.photo else str(e)
             _say(e if e.name == job.photo else f'{job.photo}: {e}')
-            if getattr(e.__cause__, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS): return _say('stopped: nothing more can be written there')
+            full = errno.ENOSPC, errno.EDQUOT, errno.EROFS
+            if getattr(e.__cause__, 'errno', None) in full: return _say('stopped: nothing more can be written there')
         job.seconds = round(time.perf_counter() - start, 3)
-        spent = [o.seconds for o in todo[:i + 1] if o.status == 'done']
-        left = _clock(sum(spent)/len(spent)*(len(todo) - i - 1)) if spent else '?'
-        if job.status == 'done': _say(f'[{i + 1}/{len(todo)}] {job.target} ({job.seconds:.1f} s, {left} left)')
+        spent = [o.seconds for o in todo[:i] if o.status == 'done']
+        left = _clock(sum(spent)/len(spent)*(len(todo) - i)) if spent else '?'
+        if job.status == 'done': _say(f'[{i}/{len(todo)}] {job.target} ({job.seconds:.1f} s, {left} left)')
 
-# %% ../../nbs/apply/03_commands.ipynb #39c61876
+# %% ../../nbs/apply/03_commands.ipynb #f55b8292
+def _parse(argv):
+    parser = colorize_parser()
+    args = parser.parse_args(argv)
+    args.model = args.model or args.task or 'grayscale'
+    if args.out == '': parser.error("-o '': an empty name")
+    if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir():
+        parser.error(f'-o {args.out}: not a folder')
+    return args
+
+def _lazy_colorizer(args):
+    "A function that loads the model once"
+    loaded = []
+    def colorizer():
+        from colorize_lib.apply.colorizer import Colorizer
+        if not loaded: loaded.append(Colorizer.load(args.model, args.device))
+        made_for = loaded[0].config['task']
+        if args.task not in (None, made_for): raise ValueError(f'{args.model}: this model is for --task {made_for}')
+        return loaded[0]
+    return colorizer
+
+# %% ../../nbs/apply/03_commands.ipynb #cdc2a78e
+def _summary(jobs):
+    words = dict(done='coloured', skipped='skipped, their results are there', failed='failed', todo='not reached')
+    count = {status: sum(job.status == status for job in jobs) for status in words}
+    _say(', '.join(f'{n} {words[status]}' for status, n in count.items() if n or status == 'done'))
+    return count
+
+# %% ../../nbs/apply/03_commands.ipynb #39fe26b6
 def main(
     argv=None, # the command line; default: `sys.argv`
 )->int: # the exit code
     "The command `colorize`"
-    parser = colorize_parser()
-    args, jobs, code, loaded, error, start = parser.parse_args(argv), [], 0, [], '', time.perf_counter()
-    args.model = args.model or args.task or 'grayscale'
-    if args.out == '': parser.error("-o '': an empty name")
-    if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir(): parser.error(f'-o {args.out}: not a folder')
-    def colorizer():
-        from colorize_lib.apply.colorizer import Colorizer
-        if not loaded: loaded.append(Colorizer.load(args.model, args.device))
-        if args.task not in (None, made_for := loaded[0].config['task']): raise ValueError(f'{args.model}: this model is for --task {made_for}')
-        return loaded[0]
+    args, jobs, code, error, start = _parse(argv), [], 0, '', time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter('always')
+        warnings.simplefilter('ignore') # what libraries say to programmers
+        warnings.simplefilter('always', UserWarning) # what we, and decoders, say to users
         warnings.showwarning = lambda message, *_, **__: _say(message)
         try:
             jobs = plan(args)
-            run(jobs, args, colorizer)
+            run(jobs, args, _lazy_colorizer(args))
         except KeyboardInterrupt:
             code = 130
             _say('stopped; run the same command again to go on')
-        except (ValueError, RuntimeError, AssertionError, OSError) as e: # the model, or the device, is not to be had
+        except (ValueError, RuntimeError, AssertionError, OSError) as e: # the model or the device is not available
             code, error = 1, str(e)
             _say(e)
-    count = {status: sum(job.status == status for job in jobs) for status in ('done', 'skipped', 'failed', 'todo')}
+    count = _summary(jobs)
     if not code and (count['failed'] or count['todo']): code = 1
-    words = {'done': 'coloured', 'skipped': 'skipped, their results are there', 'failed': 'failed', 'todo': 'not reached'}
-    _say(', '.join(f'{n} {words[status]}' for status, n in count.items() if n or status == 'done'))
-    report = dict(exit_code=code, error=error, **count, model=args.model, seconds=round(time.perf_counter() - start, 2), photos=[asdict(job) for job in jobs])
-    return code if not args.json or _report(report) else code or 1
+    if not args.json: return code
+    seconds = round(time.perf_counter() - start, 2)
+    report = dict(exit_code=code, error=error, **count, model=args.model, seconds=seconds)
+    return code if _report(report | dict(photos=[asdict(job) for job in jobs])) else code or 1

@@ -1,4 +1,4 @@
-"""Numbers on photos it has never seen, two suspicions tested, and the failures shown first
+"""Numbers on photos that the models have never seen, tests for two known faults, and the worst results shown
 
 Docs: https://OWNER.github.io/colorize_lib/apply/model_card.html.md"""
 
@@ -13,20 +13,34 @@ from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 from PIL import Image
-from fastprogress.fastprogress import progress_bar
 
 from .colorizer import Colorizer, weights_file
+from ..engine.checks import progress_bar
 from ..engine.metrics import photo_metrics
 from ..lab import get_task, rgb_to_lab
 from ..photos.cache import Photos
 from ..photos.pictures import photo_files
 
-# %% ../../nbs/apply/04_model_card.ipynb #55f8cf30
+# %% ../../nbs/apply/04_model_card.ipynb #8e0f9b46
 def _tensor(img): return torch.from_numpy(np.array(img)).permute(2, 0, 1)/255
 def _array(rgb): return (rgb*255).round().byte().permute(1, 2, 0).numpy()
 
 _metrics = 'psnr', 'ssim', 'colorfulness', 'colorfulness_true'
 
+def _measure_one(i, rgb, colorizer, task, **kwargs):
+    "What a user would have of one square, what comes of it, and the metrics of that and of the baselines"
+    x, y = task((torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None], np.array([i])))
+    given, truth = _array(task.decode((x, y))[0][0]), _tensor(rgb)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore') # some drawings look like photos to it; here we know better
+        coloured = np.array(colorizer(Image.fromarray(given), **kwargs))
+    row = photo_metrics(_tensor(coloured), truth, _metrics)
+    for key, (_, baseline) in task.baselines.items():
+        base = photo_metrics(task.decode((x, baseline(x, y)))[1][0], truth, _metrics[:2])
+        row |= {f'{k}_{key}': v for k, v in base.items()}
+    return given, coloured, row
+
+# %% ../../nbs/apply/04_model_card.ipynb #d51185b3
 def measure(
     colorizer, # a `Colorizer`
     items, # a folder, or paths and images
@@ -34,80 +48,103 @@ def measure(
     render=None, # size at which the network works; default: the colorizer's
     saturation=1., # factor on its colours
     task=None, # a task object that makes the pictures to colour; default: the colorizer's task
-): # a `DataFrame`, a row a photo (name, metrics, those of each baseline), and a dict of squares, uint8 `(N,size,size,3)`: given, coloured, truth
+)->tuple: # a `DataFrame`, a row a photo; and a dict of squares, uint8 `(N,size,size,3)`: given, coloured, truth
     "Measure a colorizer on photos, from picture to picture"
-    photos, rows = Photos.load(photo_files(items) if isinstance(items, (str, Path)) else items, size), []
-    task, squares = task or get_task(colorizer.config['task']), dict(given=[], coloured=[], truth=photos.array)
+    items = photo_files(items) if isinstance(items, (str, Path)) else items
+    photos, task = Photos.load(items, size), task or get_task(colorizer.config['task'])
+    given, coloured, rows = [], [], []
     for i, rgb in enumerate(progress_bar(photos.array, leave=False)):
-        x, y = task((torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None], np.array([i])))
-        truth = _tensor(rgb)
-        squares['given'].append(_array(task.decode((x, y))[0][0]))
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore') # some drawings look like photos to it; here they are not
-            squares['coloured'].append(np.array(colorizer(Image.fromarray(squares['given'][-1]), size=render, saturation=saturation)))
-        row = dict(name=photos.names[i]) | photo_metrics(_tensor(squares['coloured'][-1]), truth, _metrics)
-        for key, (_, answer) in task.baselines.items():
-            base = photo_metrics(task.decode((x, answer(x, y)))[1][0], truth, _metrics[:2])
-            row |= {f'{k}_{key}': v for k, v in base.items()}
-        rows.append(row)
-    return pd.DataFrame(rows), {k: np.stack(v) for k, v in squares.items()}
+        before, after, row = _measure_one(i, rgb, colorizer, task, size=render, saturation=saturation)
+        given.append(before)
+        coloured.append(after)
+        rows.append(dict(name=photos.names[i]) | row)
+    return pd.DataFrame(rows), dict(given=np.stack(given), coloured=np.stack(coloured), truth=np.array(photos.array))
 
+# %% ../../nbs/apply/04_model_card.ipynb #361bd9e5
 def summarize(
     df, # from `measure`
-)->dict: # of means: psnr, ssim, share of the true colourfulness; the same of baselines, and how far over them; near-gray photos apart
+)->dict: # means of photos that are not near gray: psnr, ssim, colorfulness; and each baseline's, with the difference
     "The numbers by which a model is chosen"
     colorful = df[df.colorfulness_true >= 8]
-    s = {'photos': len(colorful), 'near_gray_photos': len(df) - len(colorful), 'psnr': colorful.psnr.mean(), 'ssim': colorful.ssim.mean(),
-         'colorfulness': colorful.colorfulness.mean()/colorful.colorfulness_true.mean()}
-    for key in (c[5:] for c in df.columns if c.startswith('psnr_')):
-        s |= {f'psnr_{key}': colorful[f'psnr_{key}'].mean(), f'ssim_{key}': colorful[f'ssim_{key}'].mean(), f'over_{key}': (colorful.psnr - colorful[f'psnr_{key}']).mean(),
-              f'better_than_{key}': (colorful.psnr > colorful[f'psnr_{key}']).mean(), f'over_{key}_all_photos': (df.psnr - df[f'psnr_{key}']).mean()}
+    s = dict(photos=len(colorful), near_gray_photos=len(df) - len(colorful),
+             psnr=colorful.psnr.mean(), ssim=colorful.ssim.mean(),
+             colorfulness=colorful.colorfulness.mean()/colorful.colorfulness_true.mean())
+    for key in (c.removeprefix('psnr_') for c in df.columns if c.startswith('psnr_')):
+        over = df.psnr - df[f'psnr_{key}']
+        s |= {f'psnr_{key}': colorful[f'psnr_{key}'].mean(), f'ssim_{key}': colorful[f'ssim_{key}'].mean(),
+              f'over_{key}': over[colorful.index].mean(), f'better_than_{key}': (over[colorful.index] > 0).mean(),
+              f'over_{key}_all_photos': over.mean()}
     return s
 
-# %% ../../nbs/apply/04_model_card.ipynb #d5925f39
+# %% ../../nbs/apply/04_model_card.ipynb #25b98faf
 def grid_pattern(
     ab, # `(B,2,H,W)`, in CIE units
     period, # 2, 4, 8, ...
 )->float: # CIE units
-    "How much of a pattern with this period is in colours: the spread of means over positions modulo `period`"
+    "How strong a pattern with this period is: the spread of mean colours over positions modulo `period`"
     b, c, h, w = ab.shape
-    ab = ab[..., :h//period*period, :w//period*period].reshape(b, c, h//period, period, w//period, period)
-    return ab.mean((0, 2, 4)).flatten(1).std(1).norm().item()
+    rows, columns = h//period, w//period
+    cells = ab[..., :rows*period, :columns*period].reshape(b, c, rows, period, columns, period)
+    return cells.mean((0, 2, 4)).flatten(1).std(1).norm().item()
 
-# %% ../../nbs/apply/04_model_card.ipynb #e0c27179
+# %% ../../nbs/apply/04_model_card.ipynb #91b9ba71
 def hue_bias(
     ab, # `(B,2,H,W)`, in CIE units
 )->float:
     "Between 0, hues of all directions, and 1, a single hue"
     return (ab.mean((0, 2, 3)).norm()/ab.norm(dim=1).mean().clamp(min=1e-6)).item()
 
-def colors(pictures): return torch.cat([rgb_to_lab(_tensor(o))[None, 1:] for o in pictures])
+def colors(
+    pictures, # uint8 `(N,H,W,3)`
+)->torch.Tensor: # `(N,2,H,W)`, in CIE units
+    "a* and b* of pictures"
+    return torch.cat([rgb_to_lab(_tensor(o))[None, 1:] for o in pictures])
 
-# %% ../../nbs/apply/04_model_card.ipynb #8a896ca8
+# %% ../../nbs/apply/04_model_card.ipynb #898e2a58
 _periods = 2, 4, 8, 16, 32
-_card = f'''{{words}}
+_card = '''{words}
 
 ## Measured
 
-{{s[photos]}} photos that it was not trained on, squares of 256 pixels, from picture to picture by `Colorizer` (working size {{size}}).
-Another {{s[near_gray_photos]}} photos have a true colourfulness under 8 and are counted apart.
+{s[photos]} photos that it was not trained on, cut to squares of 256 pixels, from picture to picture by `Colorizer`
+(working size {size}). Another {s[near_gray_photos]} photos have a true colourfulness under 8 and are counted apart.
 
-{{table}}
+{table}
 
-- Colourfulness: {{s[colorfulness]:.1%}} of the truth's.
-- Hue bias (0 all hues, 1 a single one): {{ours:.2f}}, in truth {{truth:.2f}}.
-- Grid patterns of period {", ".join(map(str, _periods))} in colours, in CIE units (in truth): {{patterns}}.
+- Colourfulness: {s[colorfulness]:.1%} of the ground truth's.
+- Hue bias (0: hues of all directions, 1: a single hue): {ours:.2f}, in the ground truth {truth:.2f}.
+- Grid patterns of period {periods} in colours, in CIE units (in the ground truth): {patterns}.
 
 Its worst photos:
 
-{{worst}}
+{worst}
 
 Its best:
 
-{{best}}
+{best}
 '''
 
-# %% ../../nbs/apply/04_model_card.ipynb #6b137f30
+# %% ../../nbs/apply/04_model_card.ipynb #7a7a6d7d
+def _row(*cells): return f'| {" | ".join(cells)} |'
+def _rows(head, rows): return '\n'.join([_row(*head), '|---'*len(head) + '|', *(_row(*o) for o in rows)])
+
+def _numbers(s, labels):
+    "A row for each number and baseline"
+    rows = [(f'PSNR in dB, against {label}', f'{s["psnr"]:.2f}', f'{s[f"psnr_{k}"]:.2f}', f'{s[f"over_{k}"]:+.2f}')
+            for k, label in labels.items()]
+    rows += [(f'SSIM, against {label}', f'{s["ssim"]:.4f}', f'{s[f"ssim_{k}"]:.4f}', '') for k, label in labels.items()]
+    for k, label in labels.items():
+        rows.append((f'photos with a higher PSNR than {label}', '', '', f'{s[f"better_than_{k}"]:.0%}'))
+        rows.append((f'dB over {label}, near-gray photos included', '', '', f'{s[f"over_{k}_all_photos"]:+.2f}'))
+    return _rows(('', 'model', 'baseline', 'model over baseline'), rows)
+
+def _photos(df, gain, label):
+    "A row for each photo of `gain`, a `Series` of dB"
+    rows = [(Path(df.name[i]).name, f'{v:+.2f}', f'{df.colorfulness[i]:.0f}', f'{df.colorfulness_true[i]:.0f}')
+            for i, v in gain.items()]
+    return _rows(('photo', f'dB over {label}', 'colourfulness', 'in truth'), rows)
+
+# %% ../../nbs/apply/04_model_card.ipynb #8a719393
 def write_card(
     model, # name or file of a model
     items, # photos to measure on, that it was not trained on
@@ -116,20 +153,16 @@ def write_card(
     "Measure a model, and write the numbers into its card"
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
     colorizer, path = Colorizer.load(model), Path(path or weights_file(model).with_suffix('.md'))
-    words = path.read_text(encoding='utf-8').partition('## Measured')[0].strip() if path.exists() else f'# {model}'
+    before = path.read_text(encoding='utf-8') if path.exists() else f'# {model}'
     df, squares = measure(colorizer, items)
-    s, (_, ours, truth) = summarize(df), (None if k == 'given' else colors(v) for k, v in squares.items())
+    s, ours, truth = summarize(df), colors(squares['coloured']), colors(squares['truth'])
     labels = {k: label for k, (label, _) in get_task(colorizer.config['task']).baselines.items()}
     best = max(labels, key=lambda k: s[f'psnr_{k}'])
-    gain, row = (df.psnr - df[f'psnr_{best}']).sort_values(), lambda *cells: f'| {" | ".join(cells)} |'
-    table = [row('', 'model', *labels.values()), '|---'*(2 + len(labels)) + '|',
-             row('PSNR, dB (model over it)', f'{s["psnr"]:.2f}', *(f'{s[f"psnr_{k}"]:.2f} ({s[f"over_{k}"]:+.2f})' for k in labels)),
-             row('SSIM', f'{s["ssim"]:.4f}', *(f'{s[f"ssim_{k}"]:.4f}' for k in labels)),
-             row('photos on which the model is better', '', *(f'{s[f"better_than_{k}"]:.0%}' for k in labels)),
-             row('dB over it, near-gray photos included', '', *(f'{s[f"over_{k}_all_photos"]:+.2f}' for k in labels))]
-    photos = lambda idxs: '\n'.join([f'| photo | dB over {labels[best]} | colourfulness | in truth |\n|---|---|---|---|',
-                                     *(row(Path(df.name[i]).name, f'{gain[i]:+.2f}', f'{df.colorfulness[i]:.0f}', f'{df.colorfulness_true[i]:.0f}') for i in idxs)])
-    patterns = (f'{grid_pattern(ours, k):.2f} ({grid_pattern(truth, k):.2f})' for k in _periods)
-    path.write_text(_card.format(words=words, s=s, size=colorizer.size, table='\n'.join(table), ours=hue_bias(ours), truth=hue_bias(truth),
-                                 patterns=', '.join(patterns), worst=photos(gain.index[:8]), best=photos(gain.index[::-1][:8])), encoding='utf-8')
+    gain = (df.psnr - df[f'psnr_{best}']).sort_values()
+    patterns = [f'{grid_pattern(ours, k):.2f} ({grid_pattern(truth, k):.2f})' for k in _periods]
+    card = _card.format(
+        words=before.partition('## Measured')[0].strip(), s=s, size=colorizer.size, table=_numbers(s, labels),
+        ours=hue_bias(ours), truth=hue_bias(truth), periods=', '.join(map(str, _periods)), patterns=', '.join(patterns),
+        worst=_photos(df, gain[:8], labels[best]), best=_photos(df, gain[::-1][:8], labels[best]))
+    path.write_text(card, encoding='utf-8')
     return df

@@ -1,4 +1,4 @@
-"""The photo keeps its own lightness; only the colours come from the network, along the photo's edges
+"""The photo keeps its own lightness, and the network's small colour map is upsampled along the photo's edges
 
 Docs: https://OWNER.github.io/colorize_lib/apply/recolor.html.md"""
 
@@ -16,13 +16,14 @@ from PIL import Image
 
 from ..lab import rgb_from_xyz, white, xyz_from_rgb
 
-# %% ../../nbs/apply/01_recolor.ipynb #7ce17197
+# %% ../../nbs/apply/01_recolor.ipynb #fa7e9ed9
 def box_mean(
     x, # `(B,C,H,W)`
     radius, # of the window: 1 is 3x3
 )->torch.Tensor: # the same shape
     "The mean over a square window; at the border the border's pixels are repeated"
-    return F.avg_pool2d(F.pad(x, (radius,)*4, mode='replicate'), 2*radius + 1, stride=1)
+    padded = F.pad(x, (radius,)*4, mode='replicate')
+    return F.avg_pool2d(padded, 2*radius + 1, stride=1)
 
 def guided_slopes(
     lum, # `(B,1,h,w)`, L* in CIE units
@@ -32,21 +33,23 @@ def guided_slopes(
 )->tuple: # slopes `A` and offsets `B`, both `(B,2,h,w)`, with `A*lum + B == ab`
     "Colour as a linear function of lightness around each pixel"
     mean_lum, mean_ab = box_mean(lum, radius), box_mean(ab, radius)
-    A = (box_mean(lum*ab, radius) - mean_lum*mean_ab)/(box_mean(lum**2, radius) - mean_lum**2 + eps)
-    A = box_mean(A, radius)
+    cov = box_mean(lum*ab, radius) - mean_lum*mean_ab
+    var = box_mean(lum**2, radius) - mean_lum**2
+    A = box_mean(cov/(var + eps), radius)
     return A, ab - A*lum
 
-# %% ../../nbs/apply/01_recolor.ipynb #c235718a
+# %% ../../nbs/apply/01_recolor.ipynb #fec9cd39
 def _doubled(x, height, width):
-    "`x` brought up bicubically by 2 (no further than to the full size)"
-    size = min(2*x.shape[-2], max(height, x.shape[-2])), min(2*x.shape[-1], max(width, x.shape[-1]))
+    "`x` upsampled bicubically by 2, but no further than to the full size"
+    h, w = x.shape[-2:]
+    size = min(2*h, max(height, h)), min(2*w, max(width, w))
     return F.interpolate(x, size, mode='bicubic', align_corners=False)
 
-# %% ../../nbs/apply/01_recolor.ipynb #a52f33f7
+# %% ../../nbs/apply/01_recolor.ipynb #dda95f68
 def _into_gamut(rgb, y, tol):
-    "Mix colours `(3,n)` of light with the gray of the same `y` until all lie in [0,1]; changes `rgb`"
+    "Mix colours `(3,n)` of linear light with the gray of the same `y` until all lie in [0,1]; changes `rgb`"
     if rgb.min() >= -tol and rgb.max() <= 1 + tol: return
-    (r, g, b), least = rgb, np.float32(1e-9) # black and white allow no colour: 0/0 shall be 0
+    (r, g, b), least = rgb, np.float32(1e-9) # black and white have no chroma: 0/0 becomes 0
     low, high = np.minimum(np.minimum(r, g), b), np.maximum(np.maximum(r, g), b)
     s = np.minimum(y/(y - low + least), (1 - y)/(high - y + least)).clip(0, 1)
     rgb -= y
@@ -70,7 +73,7 @@ def _tables():
     matrix /= matrix.sum(1, keepdim=True) # white is 1, 1, 1 to the last digit
     return (g[:, None] + r).ravel(), b, f_of_y, (srgb*255).round().clip(0, 255).astype(np.uint8), matrix.float().numpy()
 
-# %% ../../nbs/apply/01_recolor.ipynb #afad40bd
+# %% ../../nbs/apply/01_recolor.ipynb #e2b01a81
 def _cube(f):
     "The inverse of Lab's `f`, in place"
     dark = np.flatnonzero(f < .2068966) if f.min() < .2068966 else []
@@ -91,24 +94,26 @@ def _recolor_strip(pixels, planes):
     light = light_from_xzy @ xzy.reshape(3, -1)
     _into_gamut(light, xzy[2].ravel(), tol=1e-4)
     light *= _light_steps
-    for c, values in enumerate(srgb.take(light.astype(np.int32), mode='clip')): pixels.reshape(-1, 4)[:, c] = values
+    channels = srgb.take(light.astype(np.int32), mode='clip')
+    for c, values in enumerate(channels): pixels.reshape(-1, 4)[:, c] = values
 
-# %% ../../nbs/apply/01_recolor.ipynb #e2ed2b50
+# %% ../../nbs/apply/01_recolor.ipynb #944701ec
 def _strips(maps, y0, y1, height, width):
-    "Yield `(first row, planes (4,rows,width))` for the rows `y0` to `y1` of maps `(4,h,w)` brought up to the full size"
+    "Yield `(first row, planes (4,rows,width))` for the rows `y0` to `y1` of maps `(4,h,w)`, upsampled to the full size"
     at = ((np.arange(y0, y1) + .5)*maps.shape[1]/height - .5).clip(0, maps.shape[1] - 1) # where rows lie in the maps
     before = np.minimum(at.astype(int), max(maps.shape[1] - 2, 0))
     t, first, before = (at - before).astype(np.float32), before[0], before - before[0]
     wide = F.interpolate(maps[:, first:first + before[-1] + 2], width, mode='linear').numpy()
     step = np.diff(wide, axis=1, append=wide[:, -1:])
-    for a in range(0, y1 - y0, max(1, 16384//width)): # few enough pixels to stay in the processor's cache
-        at_rows = before[a:a + max(1, 16384//width)]
+    n_rows = max(1, 16384//width) # few enough pixels to stay in the processor's cache
+    for a in range(0, y1 - y0, n_rows):
+        at_rows = before[a:a + n_rows]
         planes = step[:, at_rows]
         planes *= t[a:a + len(at_rows), None]
         planes += wide[:, at_rows]
         yield y0 + a, planes
 
-# %% ../../nbs/apply/01_recolor.ipynb #faa75b31
+# %% ../../nbs/apply/01_recolor.ipynb #d408450c
 def _raw(photo): return 'RGBX' if photo.mode == 'RGB' else 'RGBA' # four bytes a pixel, as Pillow keeps them
 
 def recolor_exactly(
@@ -116,7 +121,7 @@ def recolor_exactly(
     lum, # `(1,1,h,w)`: its L*, as small as the network saw it
     ab, # `(1,2,h,w)`, in CIE units
 )->Image.Image: # `photo`
-    "Give a photo the colours `ab`, brought up along its edges; it keeps its lightness, and its transparency"
+    "Give a photo the colours `ab`, upsampled along its edges; it keeps its lightness, and its transparency"
     (width, height), raw = photo.size, _raw(photo)
     (ax, az), (bx, bz) = [c[0].unbind() for c in guided_slopes(lum.float().cpu(), ab.float().cpu())]
     # with L = 116 fy - 16: fx = fy + a/500 and fz = fy - b/200
@@ -126,21 +131,23 @@ def recolor_exactly(
     for y0 in range(0, height, rows): # some strips, read and written together
         box = 0, y0, width, min(y0 + rows, height)
         pixels = np.frombuffer(photo.crop(box).tobytes('raw', raw), np.uint8).reshape(-1, width, 4).copy()
-        for y, planes in _strips(maps, y0, box[3], height, width): _recolor_strip(pixels[y - y0:][:planes.shape[1]], planes)
+        for y, planes in _strips(maps, y0, box[3], height, width):
+            _recolor_strip(pixels[y - y0:][:planes.shape[1]], planes)
         photo.paste(Image.frombuffer(photo.mode, (width, len(pixels)), pixels, 'raw', raw, 0, 1), box)
     return photo
 
-# %% ../../nbs/apply/01_recolor.ipynb #d35b1e49
+# %% ../../nbs/apply/01_recolor.ipynb #b77b98b7
 def _packed(channels):
     "Four 16-bit numbers in one: `(h,w,4)` into `(h,w)`, or `(h,w)` four times the same"
     if channels.ndim == 3: return channels.astype(np.int16).view(np.int64)[..., 0]
     return channels.astype(np.int64)*0x0001_0001_0001_0001
 
+# %% ../../nbs/apply/01_recolor.ipynb #fbb53d03
 def recolor(
     photo, # RGB or RGBA `PIL.Image`; it is painted over
     lum, ab, # see `recolor_exactly`
 )->Image.Image: # `photo`
-    "`recolor_exactly`; beyond two megapixels at a half or a third of the size, with the fine detail laid over it"
+    "`recolor_exactly`; above two megapixels at a half or a third of the size, with the fine detail added"
     (width, height), raw = photo.size, _raw(photo)
     k = min(3, math.ceil(math.sqrt(width*height/2**21)))
     if k == 1: return recolor_exactly(photo, lum, ab)

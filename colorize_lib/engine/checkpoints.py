@@ -1,4 +1,4 @@
-"""Kill the training at any moment; it goes on as if nothing had happened
+"""Kill a training at any moment, and it goes on as if nothing had happened
 
 Docs: https://OWNER.github.io/colorize_lib/engine/checkpoints.html.md"""
 
@@ -29,7 +29,7 @@ from .speed import DevicePrecision
 from .weights import atomic_path
 from ..training import PatchGANTrainer
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #13798d9e
+# %% ../../nbs/engine/07_checkpoints.ipynb #4f1066d1
 def pack(
     tree, # dicts, lists, tuples, tensors, and what JSON knows
 )->tuple: # `(tree, tensors)`: without tensors, as JSON can hold it; and a dict of the tensors
@@ -39,7 +39,8 @@ def pack(
         if isinstance(o, torch.Tensor):
             tensors[key := f't{len(tensors)}'] = o.detach().cpu().contiguous().clone() # no two names for one memory
             return {'$tensor': key}
-        if isinstance(o, dict): return {'$dict': [[k, walk(v)] for k, v in o.items()]} # JSON would turn the key 1 into '1'
+        if isinstance(o, dict): # as pairs: JSON would turn the key 1 into '1'
+            return {'$dict': [[k, walk(v)] for k, v in o.items()]}
         if isinstance(o, (list, tuple)): return [walk(v) for v in o]
         return o
     return walk(tree), tensors
@@ -50,7 +51,7 @@ def unpack(tree, tensors):
     if not isinstance(tree, dict): return tree
     return tensors[tree['$tensor']] if '$tensor' in tree else {k: unpack(v, tensors) for k, v in tree['$dict']}
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #29b155d7
+# %% ../../nbs/engine/07_checkpoints.ipynb #4f5a4da6
 class CheckpointError(ValueError):
     "A checkpoint that cannot be used here: the message names it and says why"
 
@@ -62,25 +63,29 @@ def write_checkpoint(folder, name, state):
     with atomic_path(path) as part: part.write_bytes(data)
     return path
 
+# %% ../../nbs/engine/07_checkpoints.ipynb #7e605d90
 def read_checkpoint(path):
     "The state in a checkpoint; `CheckpointError` if a single bit of it is wrong"
     path = Path(path)
     try: data = path.read_bytes()
     except OSError as e: raise CheckpointError(f'{path}: cannot be read ({e.strerror})') from e
-    if sha256(data).hexdigest()[:16] != path.stem.rpartition('-')[2]: raise CheckpointError(f'{path}: damaged, the checksum differs')
+    checksum = path.stem.rpartition('-')[2]
+    if sha256(data).hexdigest()[:16] != checksum: raise CheckpointError(f'{path}: damaged, the checksum differs')
     try: # a header is its length in 8 bytes, then JSON
         header = json.loads(data[8:8 + int.from_bytes(data[:8], 'little')])
         return unpack(json.loads(header['__metadata__']['tree']), load_tensors(data))
     except (KeyError, ValueError, SafetensorError) as e: raise CheckpointError(f'{path}: not a checkpoint ({e})') from e
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #a94cc10c
-def _keepers(learn): return {cb.name: cb for cb in learn.cbs if hasattr(cb, 'state_dict')}
+# %% ../../nbs/engine/07_checkpoints.ipynb #b6503375
+def _keepers(learn): return {cb.name: cb for cb in learn.cbs if hasattr(type(cb), 'state_dict')}
 
 def _big(learn):
     "Weights and optimizers"
     scaler = getattr(learn, 'scaler', None)
-    return dict(generator=get_model(learn.model).state_dict(), opt=learn.opt.state_dict(), scaler=scaler.state_dict() if scaler else {})
+    return dict(generator=get_model(learn.model).state_dict(), opt=learn.opt.state_dict(),
+                scaler=scaler.state_dict() if scaler else {})
 
+# %% ../../nbs/engine/07_checkpoints.ipynb #83b60838
 def _rngs():
     "The state of every random number generator"
     kind, keys, *rest = np.random.get_state()
@@ -94,12 +99,15 @@ def _set_rngs(state):
     kind, keys, gauss = state['python']
     random.setstate((kind, tuple(keys), gauss))
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #45fe0b5c
+# %% ../../nbs/engine/07_checkpoints.ipynb #ed780e7f
 def _history(learn):
     rec = learn.recorder
-    noted = dict(lrs=rec.lrs, losses=[float(o) for o in rec.losses], iters=rec.iters, values=[list(o) for o in rec.values], gan_losses=learn.gan_losses,
-                 smooth=[rec.smooth_loss.count, rec.smooth_loss.val], train_iter=learn.train_iter, pct_train=learn.pct_train,
-                 hps=[cb.hps for cb in learn.cbs if isinstance(cb, ParamScheduler)], best=[float(cb.best) for cb in learn.cbs if isinstance(cb, TrackerCallback)])
+    noted = dict(lrs=rec.lrs, losses=[float(o) for o in rec.losses], iters=rec.iters,
+                 values=[list(o) for o in rec.values], gan_losses=learn.gan_losses,
+                 smooth=[rec.smooth_loss.count, rec.smooth_loss.val],
+                 train_iter=learn.train_iter, pct_train=learn.pct_train,
+                 hps=[cb.hps for cb in learn.cbs if isinstance(cb, ParamScheduler)],
+                 best=[float(cb.best) for cb in learn.cbs if isinstance(cb, TrackerCallback)])
     return deepcopy(noted) # the lists go on growing
 
 def _set_history(learn, state):
@@ -111,28 +119,38 @@ def _set_history(learn, state):
     for kind, attr in ((ParamScheduler, 'hps'), (TrackerCallback, 'best')):
         for cb, v in zip([o for o in learn.cbs if isinstance(o, kind)], state[attr]): setattr(cb, attr, v)
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #89d39de1
-def _place(path): return [int(o) for o in re.findall(r'\d+', path.name)][:3] # fit, epoch, batch; epoch 10000 comes after 9999
+# %% ../../nbs/engine/07_checkpoints.ipynb #cc8b6068
 def _digest(o): return sha256(json.dumps(o).encode()).hexdigest()[:12]
 def _shape(net): return f'{type(net).__name__} {_digest([(k, list(v.shape)) for k, v in net.state_dict().items()])}'
+def _photos(dl): return f'{len(dl.dataset)} {_digest(getattr(dl.dataset, "names", []))}'
+
+def _describe_data(dls):
+    train = dls.train
+    run = {'photos to train on': _photos(train), 'photos to validate on': _photos(dls.valid)}
+    run |= {nm: getattr(train, nm, None) for nm in ('size', 'bs', 'seed', 'world')}
+    return run | dict(side=train.dataset.array.shape[1], task=type(dls.task).__name__)
+
+# %% ../../nbs/engine/07_checkpoints.ipynb #51582e9e
+def _digits(x): return float(f'{x:.4g}')
 
 def describe_run(
     learn, # a `ColorizeLearner` in a fit
 )->dict: # two dicts: of the run and of this fit
     "What must be equal for a run to go on"
-    train, valid = learn.dls.train, learn.dls.valid
-    run = {f'photos to {what}': f'{len(dl.dataset)} {_digest(getattr(dl.dataset, "names", []))}' for what, dl in (('train on', train), ('validate on', valid))}
-    run |= {nm: getattr(train, nm, None) for nm in ('size', 'bs', 'seed', 'world')} | dict(side=train.dataset.array.shape[1]) | dict(task=type(learn.dls.task).__name__)
     precision = next((cb.amp_mode for cb in learn.cbs if isinstance(cb, DevicePrecision)), 'fp32')
-    run |= {'generator': _shape(get_model(learn.model)), 'loss': str(getattr(learn.loss_func, '__name__', learn.loss_func)), 'precision': str(precision)}
-    fit = dict(epochs=learn.n_epoch, lr=[float(f'{h["lr"]:.4g}') for h in learn.opt.hypers])
+    run = _describe_data(learn.dls)
+    run |= dict(generator=_shape(get_model(learn.model)), precision=str(precision),
+                loss=str(getattr(learn.loss_func, '__name__', learn.loss_func)))
+    fit = dict(epochs=learn.n_epoch, lr=[_digits(h['lr']) for h in learn.opt.hypers])
     for cb in learn.cbs:
-        if isinstance(cb, ParamScheduler): fit |= {f'schedule of {k}': [float(f'{np.max(f(x/4)):.4g}') for x in range(5)] for k, f in cb.scheds.items()}
+        if isinstance(cb, ParamScheduler):
+            fit |= {f'schedule of {k}': [_digits(np.max(f(x/4))) for x in range(5)] for k, f in cb.scheds.items()}
         if isinstance(cb, PatchGANTrainer):
-            fit |= dict(discriminator=_shape(cb.discriminator), lambda_l1=cb.lambda_l1, gan_mode=cb.gan_loss.mode, lr_D=cb.lr)
+            fit |= dict(discriminator=_shape(cb.discriminator), lambda_l1=cb.lambda_l1,
+                        gan_mode=cb.gan_loss.mode, lr_D=cb.lr)
     return dict(run=run, fit=fit)
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #db08bd99
+# %% ../../nbs/engine/07_checkpoints.ipynb #c057ec1b
 def check_same(
     path, # of the checkpoint, for the message
     was, # dict in the checkpoint
@@ -142,7 +160,10 @@ def check_same(
     differ = [f'{k} was {was.get(k)!r}, is {now.get(k)!r}' for k in {**was, **now} if was.get(k) != now.get(k)]
     if differ: raise CheckpointError(f'{path}: belongs to another run: {"; ".join(differ)}')
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #d402552c
+# %% ../../nbs/engine/07_checkpoints.ipynb #203dcdb6
+def _place(path): return [int(o) for o in re.findall(r'\d+', path.name)][:3] # fit, epoch, batch; 9999 < 10000
+
+# %% ../../nbs/engine/07_checkpoints.ipynb #5f803a38
 class Checkpoints(OutermostCallback):
     "Writes checkpoints while a Learner trains; `resume=True` goes on from the newest whole one"
     order = 70 # after the `Recorder` and the schedulers: what they note is part of the state
@@ -165,52 +186,73 @@ class Checkpoints(OutermostCallback):
         "The checkpoints there, newest first"
         return sorted(self.folder.glob('fit*-*.safetensors'), key=_place, reverse=True)
 
-    def small(self, epoch, batch):
-        "The part of a state that changes while validating"
-        callbacks = {nm: cb.state_dict() for nm, cb in _keepers(self.learn).items()} # the weights in them are not copied
-        return dict(epoch=epoch, batch=batch, history=_history(self.learn), rngs=_rngs(), callbacks=callbacks)
+# %% ../../nbs/engine/07_checkpoints.ipynb #061d55d5
+@patch
+def small(self:Checkpoints, epoch, batch):
+    "The part of a state that changes while validating"
+    callbacks = {nm: cb.state_dict() for nm, cb in _keepers(self.learn).items()} # weights in them are not copied
+    return dict(epoch=epoch, batch=batch, history=_history(self.learn), rngs=_rngs(), callbacks=callbacks)
 
-    def write(self, small):
-        self.learn.finite_loss.check()
-        self.last = time.monotonic()
-        if rank_distrib() or not all(o.isfinite().all() for o in get_model(self.learn.model).state_dict().values()): return # another process writes; or none should
-        name = f'fit{self.learn.fits_done:04d}-epoch{small["epoch"]:04d}-batch{small["batch"]:06d}'
-        try:
-            path = write_checkpoint(self.folder, name, dict(run_id=self.learn.run_id, fit=self.learn.fits_done, run=self.about['run'], fits=self.learn.fit_log,
-                                                            small=small, big=_big(self.learn)))
-        except OSError as e:
-            if not self.warned: warnings.warn(f'{self.folder}: no checkpoint could be written ({e.strerror or e}); training goes on, older ones are kept', stacklevel=2)
-            self.warned = True
-        else:
-            for old in [o for o in self.files() if o != path][self.keep - 1:]: old.unlink(missing_ok=True)
+@patch
+def write(self:Checkpoints, small):
+    "Write a checkpoint, unless another process does or the weights are not finite"
+    self.learn.finite_loss.check()
+    self.last = time.monotonic()
+    weights = get_model(self.learn.model).state_dict().values()
+    if rank_distrib() or not all(o.isfinite().all() for o in weights): return
+    fit = self.learn.fits_done
+    state = dict(run_id=self.learn.run_id, fit=fit, run=self.about['run'], fits=self.learn.fit_log,
+                 small=small, big=_big(self.learn))
+    self._write(f'fit{fit:04d}-epoch{small["epoch"]:04d}-batch{small["batch"]:06d}', state)
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #d15fe828
+# %% ../../nbs/engine/07_checkpoints.ipynb #cfe8bd6c
+@patch
+def _write(self:Checkpoints, name, state):
+    try: path = write_checkpoint(self.folder, name, state)
+    except OSError as e: return self._warn(e)
+    for old in [o for o in self.files() if o != path][self.keep - 1:]: old.unlink(missing_ok=True)
+
+@patch
+def _warn(self:Checkpoints, e):
+    if not self.warned:
+        warnings.warn(f'{self.folder}: no checkpoint could be written ({e.strerror or e}); '
+                      f'training goes on, older ones are kept', stacklevel=3)
+    self.warned = True
+
+# %% ../../nbs/engine/07_checkpoints.ipynb #212632a7
 @patch
 def after_batch(self:Checkpoints):
+    done = self.iter + 1
     if self.training:
-        done = self.iter + 1
         if done == self.n_iter: self.trained = self.small(self.at, done)
         elif self.stopping or time.monotonic() - self.last > 60*self.minutes: self.write(self.small(self.at, done))
-    if self.stopping:
-        if done_training := not self.training or self.iter + 1 == self.n_iter: self.write(self.trained)
-        where = 'after its last batch' if done_training else f'batch {self.iter + 1} of {self.n_iter}'
-        self.stopping = False
-        print(f'stopped in epoch {self.at}, {where}; the same call with resume=True goes on from there ({self.folder})')
-        raise KeyboardInterrupt
+    if self.stopping: self._stop(done)
 
 @patch
-def before_epoch(self:Checkpoints): self.at = self.epoch # a prediction made inside of a fit sets the Learner's to 0
-@patch
-def after_cancel_train(self:Checkpoints): self.trained = self.small(self.at, self.n_iter) # an epoch that was cut short is over: its validation comes next
-@patch
-def after_epoch(self:Checkpoints): self.write(self.small(self.at + 1, 0))
+def _stop(self:Checkpoints, done):
+    "The stop key was pressed in this batch: say where training stands, and stop"
+    trained = not self.training or done == self.n_iter # nothing is left to train in this epoch
+    if trained: self.write(self.trained)
+    where = 'after its last batch' if trained else f'batch {done} of {self.n_iter}'
+    self.stopping = False
+    print(f'stopped in epoch {self.at}, {where}; '
+          f'the same call with resume=True goes on from there ({self.folder})')
+    raise KeyboardInterrupt
 
 @patch
 def _on_interrupt(self:Checkpoints, *_):
     if self.stopping: raise KeyboardInterrupt
     self.stopping = True
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #efdd3864
+# %% ../../nbs/engine/07_checkpoints.ipynb #ef6bfa7f
+@patch
+def before_epoch(self:Checkpoints): self.at = self.epoch
+@patch
+def after_cancel_train(self:Checkpoints): self.trained = self.small(self.at, self.n_iter)
+@patch
+def after_epoch(self:Checkpoints): self.write(self.small(self.at + 1, 0))
+
+# %% ../../nbs/engine/07_checkpoints.ipynb #54b9e24b
 @patch
 def newest(self:Checkpoints):
     "`(path, state)` of the newest whole checkpoint, or `(None, None)`"
@@ -221,58 +263,79 @@ def newest(self:Checkpoints):
 
 @patch
 def begin(self:Checkpoints):
-    try: self.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise CheckpointError(f'{self.folder}: no checkpoints can be kept there ({e.strerror})') from e
-    for part in [] if rank_distrib() else self.folder.glob('.fit*.part'): part.unlink(missing_ok=True) # of a process that was killed
+    self._prepare_folder()
     self.learn.run_id = getattr(self.learn, 'run_id', uuid4().hex)
     self.about, self.last, self.stopping = describe_run(self.learn), time.monotonic(), False
     self.learn.fit_log = getattr(self.learn, 'fit_log', {}) | {self.learn.fits_done: self.about['fit']}
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        self.old_handler = signal.signal(signal.SIGINT, self._on_interrupt)
+    self._catch_stop_key()
     path, state = self.newest()
     if state and state['run_id'] != self.learn.run_id and not self.resume and not rank_distrib():
-        raise CheckpointError(f'{self.folder}: holds checkpoints of an earlier run: resume=True goes on with it; to begin anew name another folder')
+        raise CheckpointError(f'{self.folder}: holds checkpoints of an earlier run: '
+                              f'resume=True goes on with it; to begin anew name another folder')
     if state and self.resume: self._resume(path, state)
     if not rank_distrib(): self._tidy(path)
+
+# %% ../../nbs/engine/07_checkpoints.ipynb #289e908f
+@patch
+def _prepare_folder(self:Checkpoints):
+    try: self.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise CheckpointError(f'{self.folder}: no checkpoints can be kept there ({e.strerror})') from e
+    if rank_distrib(): return
+    for part in self.folder.glob('.fit*.part'): part.unlink(missing_ok=True) # of a process that was killed
+
+@patch
+def _catch_stop_key(self:Checkpoints):
+    "Python lets only the main thread handle signals; a handler of another program is left alone"
+    if threading.current_thread() is not threading.main_thread(): return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        self.old_handler = signal.signal(signal.SIGINT, self._on_interrupt)
 
 @patch
 def _tidy(self:Checkpoints, path):
     "Remove what shall not be taken for the newest: damaged files, and those of a fit that begins anew"
     begins = self.learn.first_epoch == 0 and not self.state
+    this_fit = f'fit{self.learn.fits_done:04d}'
     for o in self.files():
-        if (path and _place(o) > _place(path)) or (begins and o.name.startswith(f'fit{self.learn.fits_done:04d}')): o.unlink(missing_ok=True)
+        damaged = path and _place(o) > _place(path)
+        if damaged or (begins and o.name.startswith(this_fit)): o.unlink(missing_ok=True)
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #41e42b3a
+# %% ../../nbs/engine/07_checkpoints.ipynb #8ca1440d
 @patch
 def _resume(self:Checkpoints, path, state):
     fit, small = state['fit'], state['small']
     if fit < self.learn.fits_done: return # of an earlier fit of this very process
+    now = self.about['fit']
     check_same(path, state['run'], self.about['run'])
-    check_same(path, state['fits'].get(self.learn.fits_done, self.about['fit']), self.about['fit'])
+    check_same(path, state['fits'].get(self.learn.fits_done, now), now)
     self.learn.fit_log = state['fits']
     self._load(state['big'], small['callbacks'])
     self.learn.run_id, self.state = state['run_id'], small
     _set_history(self.learn, small['history'])
     self.learn.first_epoch = small['epoch'] if fit == self.learn.fits_done else self.n_epoch
     if rank_distrib(): return # one process speaks
-    if self.learn.first_epoch == self.n_epoch: print(f'nothing to do in fit {self.learn.fits_done}: finished before ({path.name})')
+    if self.learn.first_epoch == self.n_epoch:
+        print(f'nothing to do in fit {self.learn.fits_done}: finished before ({path.name})')
     else: print(f'going on in epoch {small["epoch"]}, batch {small["batch"]} ({path.name})')
 
-# %% ../../nbs/engine/07_checkpoints.ipynb #94362eba
+# %% ../../nbs/engine/07_checkpoints.ipynb #27710b12
 @patch
 def _load(self:Checkpoints, big, callbacks):
     get_model(self.learn.model).load_state_dict(big['generator'])
     self.learn.opt.load_state_dict(big['opt'])
     if big['scaler']: self.learn.scaler.load_state_dict(big['scaler'])
+    self._load_callbacks(callbacks)
+
+@patch
+def _load_callbacks(self:Checkpoints, callbacks):
     for nm, cb in _keepers(self.learn).items():
         if callbacks.get(nm): cb.load_state_dict(callbacks[nm])
 
+# %% ../../nbs/engine/07_checkpoints.ipynb #ebf87352
 @patch
 def before_train(self:Checkpoints):
     if not self.state: return
     if self.state['batch']: # the sums of an epoch begin at zero; this one is half over
-        for nm, cb in _keepers(self.learn).items():
-            if self.state['callbacks'].get(nm): cb.load_state_dict(self.state['callbacks'][nm])
+        self._load_callbacks(self.state['callbacks'])
         self.learn.pct_train = self.state['history']['pct_train']
     self.dls.train.first_batch = self.state['batch']
     if not self.state['batch']: self._restore_rngs()
@@ -287,12 +350,14 @@ def after_train(self:Checkpoints):
 
 @patch
 def _restore_rngs(self:Checkpoints):
-    if self.state: _set_rngs(self.state['rngs']); self.state = None
+    if self.state: _set_rngs(self.state['rngs'])
+    self.state = None
 
+# %% ../../nbs/engine/07_checkpoints.ipynb #e59364cd
 @patch
 def end(self:Checkpoints):
     self._restore_rngs() # of a fit that had nothing left to do: the next one begins with its random numbers
     self.learn.first_epoch = 0
-    if self.old_handler: signal.signal(signal.SIGINT, self.old_handler); self.old_handler = None
-    stopping, self.stopping = self.stopping, False
-    if stopping: raise KeyboardInterrupt # pressed when nothing was left to stop in this fit; what would come after it shall not begin
+    if self.old_handler: signal.signal(signal.SIGINT, self.old_handler)
+    stopping, self.stopping, self.old_handler = self.stopping, False, None
+    if stopping: raise KeyboardInterrupt

@@ -11,11 +11,11 @@ __all__ = ['Distributed']
 import torch
 from fastai.distributed import DistributedTrainer, num_distrib, rank_distrib
 
-# %% ../../nbs/engine/08_distributed.ipynb #4eec35eb
+# %% ../../nbs/engine/08_distributed.ipynb #d1368483
 class Distributed(DistributedTrainer):
-    "fastai's `DistributedTrainer` for our loaders: `bs` is per process, crops and order are those of one process with all of the batch"
+    "fastai's `DistributedTrainer` for our loaders: crops and order are those of one process with a batch of `bs*world`"
     def __init__(self,
-        sync_bn=None, # one mean and variance over all processes for batch norm; default: on GPUs, as PyTorch has it only there
+        sync_bn=None, # one mean and variance over all processes for batch norm; default: on GPUs, where PyTorch has it
         **kwargs # for `accelerate.Accelerator`
     ):
         super().__init__(sync_bn=torch.cuda.is_available() if sync_bn is None else sync_bn, **kwargs)
@@ -23,5 +23,7 @@ class Distributed(DistributedTrainer):
     def _wrap_dl(self, dl):
         world = num_distrib()
         if not getattr(dl, 'shuffle', False) or dl.world > 1: return dl
-        if len(dl.dataset) < dl.bs*world: raise ValueError(f'{len(dl.dataset)} photos are fewer than a batch of {dl.bs} for each of {world} processes')
-        return dl.new(rank=rank_distrib(), world=world, drop_last=True) # equal parts: or the mean of their gradients is not that of the batch
+        if len(dl.dataset) < dl.bs*world:
+            raise ValueError(f'{len(dl.dataset)} photos are fewer than '
+                             f'a batch of {dl.bs} for each of {world} processes')
+        return dl.new(rank=rank_distrib(), world=world, drop_last=True)

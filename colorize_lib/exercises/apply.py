@@ -21,19 +21,27 @@ from .checker import call, checks, need, no_checks, number, same
 from ..lab import lab_to_rgb
 from ..photos.samples import paint_scene
 
-# %% ../../nbs/exercises/13_apply.ipynb #f0c652fe
-@checks('apply/01_recolor.1', 'photo pixels for each answer of the network')
+# %% ../../nbs/exercises/13_apply.ipynb #49576e53
+@checks('apply/01_recolor.1', 'photo pixels for each colour that the network predicts')
 def _pixels(answer):
     w, h = render_size(4000, 3000, 256)
-    number(answer, 4000*3000/(w*h), 2, 'render_size says what the network sees of a photo of 4000x3000 pixels; its size is the short side')
+    hint = 'the network sees this photo with a short side of 256 pixels; compare the number of pixels, not the sides'
+    number(answer, 4000*3000/(w*h), 2, hint)
 
 @checks('apply/01_recolor.2', 'fast_mean(x, radius): a box filter whose cost does not grow')
 def _fast_mean(fast_mean):
     for radius, shape in ((1, (1, 1, 8, 9)), (3, (2, 3, 16, 11)), (6, (1, 2, 20, 20))):
         x = torch.rand(shape)
-        same(call(fast_mean, x, radius), box_mean(x, radius), 1e-3, f'radius={radius}: not what box_mean gives; at the border pixels are repeated')
+        hint = f'radius={radius}: not what box_mean gives; at the border pixels are repeated'
+        same(call(fast_mean, x, radius), box_mean(x, radius), 1e-3, hint)
 
-@checks('apply/01_recolor.3', 'shrink(lab): less colour, until a screen can show it')
+# %% ../../nbs/exercises/13_apply.ipynb #23095eff
+def _fits(lab):
+    "Which colours are inside sRGB"
+    rgb = lab_to_rgb(lab, clamp=False)
+    return (rgb >= -.005).all(0) & (rgb <= 1.005).all(0)
+
+@checks('apply/01_recolor.3', 'shrink(lab): less chroma, until the colour is inside sRGB')
 def _shrink(shrink):
     hue = torch.arange(0, 2*torch.pi, .3)
     lab = torch.stack([torch.linspace(15, 90, len(hue)), 90*hue.cos(), 90*hue.sin()])[..., None]
@@ -41,14 +49,14 @@ def _shrink(shrink):
     out = torch.as_tensor(call(shrink, lab)).float()
     need(out.shape == lab.shape, f'the shape is {tuple(out.shape)}, expected {tuple(lab.shape)}')
     same(out[:1], lab[:1], .01, 'L* has changed')
-    fits = lambda lab: ((rgb := lab_to_rgb(lab, clamp=False)) >= -.005).all(0) & (rgb <= 1.005).all(0)
-    need(fits(out).all(), f'{(~fits(out)).sum()} of {len(hue)} colours still cannot be shown')
-    same(torch.atan2(out[2], out[1]), torch.atan2(lab[2], lab[1]), .02, 'hues have changed: a* and b* shrink by one factor')
-    need((out - lab)[:, fits(lab)].abs().max() < .01, 'colours that fitted already have changed')
+    need(_fits(out).all(), f'{(~_fits(out)).sum()} of {len(hue)} colours are still outside sRGB')
+    hues = [torch.atan2(o[2], o[1]) for o in (out, lab)]
+    same(*hues, .02, 'hues have changed: a* and b* are multiplied by one common factor')
+    need((out - lab)[:, _fits(lab)].abs().max() < .01, 'colours that were inside already have changed')
     more = torch.cat([out[:1], out[1:]*1.06])
-    need(not fits(more)[~fits(lab)].any(), 'it takes away more colour than it must')
+    need(not _fits(more)[~_fits(lab)].any(), 'it takes away more chroma than needed')
 
-# %% ../../nbs/exercises/13_apply.ipynb #aebea10f
+# %% ../../nbs/exercises/13_apply.ipynb #25738b3a
 def _half_gray():
     "A photo whose right half has lost its colours"
     photo = paint_scene(2, 64).resize((128, 128))
@@ -60,13 +68,14 @@ def _panorama(answer):
     need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected (width, height)')
     need(tuple(answer) == render_size(12000, 800, 256), 'the short side becomes 256; and the long one has a limit')
 
+# %% ../../nbs/exercises/13_apply.ipynb #455175cf
 @checks('apply/02_colorizer.2', 'KeepColors: a task that leaves colours alone')
 def _keep_colors(task):
     task = call(task)
-    need(hasattr(task, 'encode') and hasattr(task, 'decode'), 'a task has encode and decode; GrayscalePicture is one to begin with')
+    need(hasattr(task, 'encode') and hasattr(task, 'decode'),
+         'a task has encode and decode; GrayscalePicture is one to begin with')
     photo = _half_gray()
-    before = np.array(photo, float)
-    small = photo.resize((64, 64))
+    before, small = np.array(photo, float), photo.resize((64, 64))
     x = call(task.encode, small)
     same(x, GrayscalePicture().encode(small), 1e-4, 'encode: the network should see what it saw in training')
     pred = torch.stack([torch.full((64, 64), v) for v in (.3, .2)])[None]
@@ -76,7 +85,7 @@ def _keep_colors(task):
     need(left < 8, f'the coloured half has changed (by {left:.0f} of 255 on average)')
     need(right > 12, 'the gray half has stayed gray')
 
-# %% ../../nbs/exercises/13_apply.ipynb #8835fd5e
+# %% ../../nbs/exercises/13_apply.ipynb #329e5221
 @checks('apply/03_commands.1', 'the exit code when one of two photos fails')
 def _exit_code(answer): number(answer, 1, 0, 'try it on a photo and a text file, then: echo $?')
 
@@ -88,11 +97,14 @@ def _would_write(would_write):
             paint_scene(len(nm), 32).save(path)
         before = sorted(Path(folder).rglob('*'))
         for more in ([], ['-r', '-o', f'{folder}/out'], [f'{folder}/gone.png', '--format', 'webp']):
-            jobs = [job for job in plan(colorize_parser().parse_args([folder, *more])) if job.status == 'todo']
+            jobs = plan(colorize_parser().parse_args([folder, *more]))
+            truth = sorted(job.target for job in jobs if job.status == 'todo')
             out = call(would_write, [folder, *more])
             need(sorted(Path(folder).rglob('*')) == before, 'it has written something')
-            need(sorted(map(str, out)) == sorted(job.target for job in jobs), f'with {" ".join(o for o in more if o[0] == "-") or "no options"}: not the files that `colorize` would write')
+            options = ' '.join(o for o in more if o[0] == '-') or 'no options'
+            need(sorted(map(str, out)) == truth, f'with {options}: not the files that `colorize` would write')
 
+# %% ../../nbs/exercises/13_apply.ipynb #333ca1eb
 @checks('apply/03_commands.3', 'is_whole(path): has the photo been copied to its end?')
 def _is_whole(is_whole):
     with TemporaryDirectory() as folder:
@@ -100,38 +112,46 @@ def _is_whole(is_whole):
             path = Path(folder)/f'photo.{suffix}'
             paint_scene(1, 128).save(path)
             data = path.read_bytes()
-            need(call(is_whole, path), f'a whole .{suffix} was taken for half of one')
+            need(call(is_whole, path), f'a complete .{suffix} was taken for an incomplete one')
             for share in (0, .3, .9):
                 path.write_bytes(data[:int(share*len(data))])
                 need(not call(is_whole, path), f'{share:.0%} of a .{suffix} was taken for all of it')
 
-# %% ../../nbs/exercises/13_apply.ipynb #edb8ce6b
+# %% ../../nbs/exercises/13_apply.ipynb #461a55d2
 @checks('apply/04_model_card.1', 'worst(df, n): where the model loses most against gray')
 def _worst(worst):
     rng = np.random.default_rng(3)
-    df = pd.DataFrame(dict(name=[f'{i}.jpg' for i in range(20)], psnr=rng.normal(24, 3, 20), psnr_gray=rng.normal(23, 3, 20)))
+    df = pd.DataFrame(dict(name=[f'{i}.jpg' for i in range(20)],
+                           psnr=rng.normal(24, 3, 20), psnr_gray=rng.normal(23, 3, 20)))
     for n in (1, 4):
         out, truth = list(call(worst, df.copy(), n)), df.name[(df.psnr - df.psnr_gray).sort_values().index[:n]].tolist()
-        need(out == truth or sorted(out) != sorted(df.name[df.psnr.sort_values().index[:n]]), 'these have the lowest PSNR; but perhaps gray is no better on them')
+        lowest = sorted(df.name[df.psnr.sort_values().index[:n]])
+        need(out == truth or sorted(out) != lowest, 'these have the lowest PSNR; but perhaps gray is no better on them')
         need(out == truth, f'not the {n} names, the worst first')
+
+# %% ../../nbs/exercises/13_apply.ipynb #ad27bdc6
+def _need_ab(ab):
+    right = isinstance(ab, torch.Tensor) and ab.ndim == 4 and ab.shape[1] == 2 and min(ab.shape[2:]) >= 16
+    need(right, 'expected a tensor (B,2,H,W) of at least 16 pixels a side')
+    return ab.float()
 
 @checks('apply/04_model_card.2', 'colours with a pattern of period 4, and none of period 2')
 def _pattern(ab):
-    need(isinstance(ab, torch.Tensor) and ab.ndim == 4 and ab.shape[1] == 2 and min(ab.shape[2:]) >= 16, 'expected a tensor (B,2,H,W) of at least 16 pixels a side')
-    need(grid_pattern(ab.float(), 4) > 5, f'period 4: {grid_pattern(ab.float(), 4):.1f}, more than 5 is wanted')
-    need(grid_pattern(ab.float(), 2) < .1, f'period 2: {grid_pattern(ab.float(), 2):.1f}, less than 0.1 is wanted')
+    four, two = [grid_pattern(_need_ab(ab), period) for period in (4, 2)]
+    need(four > 5, f'period 4: {four:.1f}, more than 5 is wanted')
+    need(two < .1, f'period 2: {two:.1f}, less than 0.1 is wanted')
 
 @checks('apply/04_model_card.3', 'colourful, and without any bias of hue')
 def _unbiased(ab):
-    need(isinstance(ab, torch.Tensor) and ab.ndim == 4 and ab.shape[1] == 2, 'expected a tensor (B,2,H,W)')
-    need(ab.float().norm(dim=1).mean() > 10, 'too pale: colours should lie 10 or more from gray on average')
-    need(hue_bias(ab.float()) < .01, f'hue_bias says {hue_bias(ab.float()):.2f}: less than 0.01 is wanted')
+    ab = _need_ab(ab)
+    need(ab.norm(dim=1).mean() > 10, 'too pale: the mean chroma should be above 10')
+    need(hue_bias(ab) < .01, f'hue_bias says {hue_bias(ab):.2f}: less than 0.01 is wanted')
 
-# %% ../../nbs/exercises/13_apply.ipynb #5de1f8fa
+# %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
-    'apply/02_colorizer.3': 'project: two sizes, averaged',
-    'apply/02_colorizer.4': 'how sure is the network?',
+    'apply/02_colorizer.3': 'project: three sizes, averaged',
+    'apply/02_colorizer.4': 'where do the two predictions differ?',
     'apply/03_commands.4': 'project: two photos at a time',
     'apply/04_model_card.4': 'saturation against dB',
     'apply/04_model_card.5': 'project: ask five people',

@@ -7,38 +7,57 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/data.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/02_data.ipynb #c80e89c1
+# %% ../../nbs/exercises/02_data.ipynb #ecced6d7
 import numpy as np, torch
 
-from ..data import CropTo, draw_crops
-from .checker import call, checks, need, no_checks, same
+from ..data import CropTo, draw_crops, split_sizes
+from .checker import call, checks, choice, need, number, same
 
-# %% ../../nbs/exercises/02_data.ipynb #618b5a07
-@checks('01_data.1', 'cut(rgb, crops), without a loop')
+# %% ../../nbs/exercises/02_data.ipynb #2a5cba72
+@checks('01_data.1', 'megabytes of decoded photos')
+def _megabytes(answer):
+    n_train, n_valid = split_sizes(21_837, n_train=8000)
+    pixels = n_train*int(256*1.125)**2 + n_valid*256**2
+    hint = 'how many validation photos belong to 8,000? Which photos are kept larger? How many bytes has a pixel?'
+    number(answer, 3*pixels/1e6, 5, hint)
+
+@checks('01_data.4', 'the share of validation photos whose twin is trained on')
+def _twins(answer):
+    n, n_valid = 2000, 400
+    hint = 'take one validation photo: of the 1,999 others, how many are training photos?'
+    number(answer, (n - n_valid)/(n - 1), .015, hint)
+
+# %% ../../nbs/exercises/02_data.ipynb #58eb6002
+@checks('01_data.3', 'what a global generator needs to go on')
+def _state(answer):
+    hint = 'how does the generator know which number comes next, and what is left of that when the process ends?'
+    choice(answer, '3a321763bb11', '01_data.3', hint=hint)
+
+# %% ../../nbs/exercises/02_data.ipynb #aaa4cac6
+@checks('01_data.2', 'stable_split(names, share): a folder may grow')
+def _stable_split(stable_split):
+    names = [f'{i*7919 % 10**6:06d}.jpg' for i in range(3000)]
+    for share in (.1, .3):
+        valid, got = set(call(stable_split, names, share)), f'where {share:.0%} were asked for'
+        need(valid <= set(names), 'it returns something that is not among the names')
+        need(abs(len(valid)/3000 - share) < .04, f'it takes {len(valid)/3000:.0%} {got}')
+        backwards = set(call(stable_split, names[::-1], share))
+        need(backwards == valid, 'in another order the same names are split differently')
+        half = set(call(stable_split, names[:1500], share))
+        need(half == valid & set(names[:1500]), 'when the folder grows, photos change sides')
+
+# %% ../../nbs/exercises/02_data.ipynb #0c758441
+@checks('01_data.5', 'cut(rgb, crops), without a loop')
 def _cut(cut):
     rng = np.random.default_rng(1)
     rgb = torch.from_numpy(rng.integers(0, 256, (9, 3, 23, 23), np.uint8))
     for size in (23, 16, 9):
         crops = draw_crops(9, 23, size, rng)
-        out, truth = call(cut, rgb, crops.copy()), CropTo(crops[0, 2])((rgb, crops))[0]
+        side, flips = crops[0, 2], crops[:, 3]
+        out, truth = call(cut, rgb, crops.copy()), CropTo(side)((rgb, crops))[0]
         need(isinstance(out, torch.Tensor) and out.dtype == torch.uint8, 'expected a tensor of uint8')
-        need(out.shape == truth.shape, f'the shape is {tuple(out.shape)}: expected {tuple(truth.shape)}, all of the side that crops names')
-        plain = CropTo(crops[0, 2])((rgb, crops*[1, 1, 1, 0]))[0]
-        need(crops[:, 3].sum() in (0, 9) or not torch.equal(out, plain), 'nothing is flipped: the fourth column says which photos are')
-        same(out, truth, 0, 'not the crops that CropTo cuts: which rows and columns of which photo, and which columns come first in a flipped one?')
-
-@checks('01_data.2', 'stable_split(names, share): a folder may grow')
-def _stable_split(stable_split):
-    names = [f'{i*7919 % 10**6:06d}.jpg' for i in range(3000)]
-    for share in (.1, .3):
-        valid = set(call(stable_split, names, share))
-        need(valid <= set(names), 'it returns something that is not among the names')
-        need(abs(len(valid)/3000 - share) < .04, f'it takes {len(valid)/3000:.0%} where {share:.0%} were asked for')
-        need(set(call(stable_split, names[::-1], share)) == valid, 'in another order the same names are split differently')
-        need(set(call(stable_split, names[:1500], share)) == valid & set(names[:1500]), 'when the folder grows, photos change sides')
-
-# %% ../../nbs/exercises/02_data.ipynb #9fb60a68
-no_checks({
-    '01_data.3': 'project: a crop side for each photo',
-    '01_data.4': 'one global generator of random numbers',
-})
+        got = f'the shape is {tuple(out.shape)}'
+        need(out.shape == truth.shape, f'{got}: expected {tuple(truth.shape)}, all of the side that crops names')
+        plain = CropTo(side)((rgb, crops*[1, 1, 1, 0]))[0]
+        need(flips.sum() in (0, 9) or not torch.equal(out, plain), 'nothing is flipped: the fourth column says which')
+        same(out, truth, 0, 'not what CropTo cuts: which rows and columns of which photo, and in which order?')

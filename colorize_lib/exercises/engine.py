@@ -7,10 +7,9 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/engine.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/12_engine.ipynb #6d404056
+# %% ../../nbs/exercises/12_engine.ipynb #5e942fd5
 import pickletools
 from contextlib import contextmanager
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,79 +17,255 @@ from unittest.mock import patch
 from warnings import catch_warnings, simplefilter
 
 import numpy as np, torch
-from torch import nn
+from fastai.callback.core import Callback
 
 from ..data import PhotoDL
 from ..engine.checkpoints import pack, unpack
+from ..engine.learner import colorize_learner
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
-from .checker import Hint, call, checks, need, no_checks, number, run, same
-from .training import tiny_fit
-from ..lab import lab_to_rgb, rgb_to_lab
+from .checker import Hint, call, checks, choice, need, number, run, same
+from ..lab import colorize_dls, lab_to_rgb, rgb_to_lab
 from ..patchgan import PatchGAN
 from ..photos.samples import paint_scene
-from ..training import Recipe, paper
 from ..unet import Unet, n_params
 
-# %% ../../nbs/exercises/12_engine.ipynb #1f65d0f7
-def _graphs(net, *inputs, **kwargs):
-    "How many graphs `torch.compile` draws for these inputs"
-    from torch._dynamo.utils import counters # here, because the compiler is not needed for any other exercise
-    torch._dynamo.reset(); counters.clear()
-    fast = torch.compile(net, backend='eager', **kwargs)
-    for x in inputs: fast(x)
-    return counters['stats']['unique_graphs']
+# %% ../../nbs/exercises/12_engine.ipynb #352d94f2
+def _fit(*cbs, epochs=1):
+    "A tiny Learner, trained with some callbacks"
+    torch.manual_seed(0)
+    dls = colorize_dls([paint_scene(i, 32) for i in range(20)], size=32, bs=4, device=torch.device('cpu'))
+    learn = colorize_learner(dls, Unet(nf=2, n_down=1), precision='fp32')
+    with learn.no_bar(), learn.no_logging(): run(learn.fit, epochs, 1e-3, cbs=list(cbs))
+    return learn
 
-class _Talks(nn.Module):
-    def __init__(self): super().__init__(); self.a, self.b = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)
-    def forward(self, x):
-        x = self.a(x)
-        print(end='')
-        return self.b(x)
-
-@checks('engine/03_speed.4', 'graphs of a network that prints on its way')
-def _printing(answer): number(answer, _graphs(_Talks(), torch.zeros(1, 1, 9, 9)), 0, 'what can be drawn before the print, and what after it?')
-
-@checks('engine/03_speed.5', 'graphs for three sizes of photo')
-def _sizes(answer):
-    sizes = [torch.zeros(1, 1, s, s) for s in (16, 24, 32)]
-    number(answer, _graphs(Unet(nf=2, n_down=1), *sizes, dynamic=None), 0, 'run it: counters, as above. What does the compiler suspect when it meets a second size?')
-
-@checks('engine/03_speed.6', 'brighten(x) in one graph')
-def _one_graph(brighten):
-    for x in (torch.rand(3, 4), -torch.rand(3, 4)): same(call(brighten, x), x*2 if x.mean() > 0 else x - 1, 1e-6, 'it answers something else')
-    from torch._dynamo.exc import TorchDynamoException
-    torch._dynamo.reset()
-    try: torch.compile(brighten, backend='eager', fullgraph=True)(torch.rand(3, 4))
-    except TorchDynamoException: raise Hint('it answers rightly, but not in one graph: Python still has to look at a value') from None
-
-# %% ../../nbs/exercises/12_engine.ipynb #30037bc4
+# %% ../../nbs/exercises/12_engine.ipynb #f178b61c
 @checks('engine/02_callbacks.1', 'Film(scene): a frame after each epoch, and nothing disturbed')
 def _film(film_class):
     scene = paint_scene(99, 32)
     film = call(film_class, scene)
-    with_film, without = tiny_fit(film, epochs=2), tiny_fit(epochs=2)
+    with_film, without = _fit(film, epochs=2), _fit(epochs=2)
     frames = getattr(film, 'frames', None)
     need(isinstance(frames, list), 'after training the film should hold a list, film.frames')
     need(len(frames) == 2, f'two epochs were trained, there are {len(frames)} frames')
     need(not np.allclose(*map(np.asarray, frames)), 'the two frames are equal')
-    for a, b in zip(with_film.model.parameters(), without.model.parameters()): same(a, b.detach(), 0, 'training with the film leads to other weights')
+    for a, b in zip(with_film.model.parameters(), without.model.parameters()):
+        same(a, b.detach(), 0, 'training with the film leads to other weights')
 
-@checks('06_training.4', 'scaled(recipe, k): batches k times as large')
-def _scaled(scaled):
-    for recipe, k in ((paper, 2), (Recipe(bs=8, epochs_l1=3, lr=3e-4), 4)):
-        out = call(scaled, recipe, k)
-        need(isinstance(out, Recipe), f'expected a Recipe, this is {type(out).__name__}')
-        need(out.bs == k*recipe.bs, f'batches of {recipe.bs} became batches of {out.bs}, asked for was {k} times as many')
-        for rate in ('lr', 'lr_l1'): number(getattr(out, rate)/getattr(recipe, rate), k, 1e-6, f'{rate} has to grow as the batch does')
-        need(out == replace(recipe, bs=out.bs, lr=out.lr, lr_l1=out.lr_l1), 'something else has changed as well')
+# %% ../../nbs/exercises/12_engine.ipynb #1093d9f0
+@checks('engine/02_callbacks.2', 'how often before_fit is heard')
+def _nested(answer): number(answer, 1 + 3, 0, 'the fit itself sends it; and what else does, in each of its epochs?')
 
+@checks('engine/02_callbacks.3', 'epochs that were counted')
+def _counted(answer):
+    number(answer, 2 + 4, 0, 'a search is not counted; what of an epoch that start_epoch skips?')
+
+# %% ../../nbs/exercises/12_engine.ipynb #31a895e2
+class _Losses(Callback):
+    order = 90
+    def __init__(self): self.seen = []
+    def after_loss(self):
+        if self.training: self.seen.append(self.learn.loss.detach().clone())
+
+@checks('engine/02_callbacks.4', 'Worst: the largest loss, and its batch')
+def _worst(make):
+    for epochs in (1, 3):
+        worst, losses = call(make), _Losses()
+        _fit(worst, losses, epochs=epochs)
+        losses = torch.stack(losses.seen)
+        largest, where = (getattr(worst, k, None) for k in ('largest', 'number'))
+        tensors = isinstance(largest, torch.Tensor) and isinstance(where, torch.Tensor)
+        need(tensors, 'largest and number should be tensors')
+        number(largest, losses.max().item(), 1e-6, 'this is not the largest training loss of the fit')
+        number(where, losses.argmax().item(), 0,
+               'not its batch; the first of the fit is number 0, and validation counts nothing')
+
+# %% ../../nbs/exercises/12_engine.ipynb #21f991fe
+@checks('engine/03_speed.1', 'a factor that keeps a gradient in range')
+def _factor(answer):
+    number(answer, 2**13, 0, 'divide the smallest normal number by the gradient, and take the next power of two above')
+
+_why_weights_stand_still = '4c19564f0ac1'
+
+@checks('engine/03_speed.2', 'why weights in bfloat16 do not move')
+def _stand_still(answer):
+    choice(answer, _why_weights_stand_still, 'engine/03_speed.2', hint='range is not the matter in bfloat16; what is?')
+
+@checks('engine/03_speed.3', 'page faults of a fresh tensor')
+def _faults(answer):
+    hint = 'how many numbers does it hold, how many bytes has each, and how many of them go on a page?'
+    number(answer, 8*32*128**2*4//4096, 1, hint)
+
+# %% ../../nbs/exercises/12_engine.ipynb #d4d26b73
+@checks('engine/03_speed.4', 'Pool: an allocator')
+def _pool(make):
+    pool = call(make)
+    need(hasattr(pool, 'take') and hasattr(pool, 'give'), 'expected the methods take(*shape) and give(t)')
+    a, b = run(pool.take, 2, 3), run(pool.take, 2, 3)
+    need(tuple(a.shape) == (2, 3) and a.dtype == torch.float32, f'take(2, 3) gave {a.dtype} of shape {tuple(a.shape)}')
+    need(a.data_ptr() != b.data_ptr(), 'two tensors that are both taken share their memory')
+    place = a.data_ptr()
+    run(lambda: pool.give(a)) # itself, not a copy
+    _reused(pool, place, b.data_ptr())
+
+def _reused(pool, place, in_use):
+    c = run(pool.take, 6, 1)
+    need(tuple(c.shape) == (6, 1), f'take(6, 1) gave a tensor of shape {tuple(c.shape)}')
+    need(c.data_ptr() == place, 'six elements were given back, six are taken: '
+                                'their memory should be used again, whatever the shape')
+    need(run(pool.take, 3, 2).data_ptr() not in (place, in_use), 'what is in use is given to a second one')
+    need(run(pool.take, 4).numel() == 4, 'take(4) has to have 4 elements')
+
+# %% ../../nbs/exercises/12_engine.ipynb #bbd4ee59
+@checks('engine/03_speed.5', 'brighten(x) in one graph')
+def _one_graph(brighten):
+    for x in (torch.rand(3, 4), -torch.rand(3, 4)):
+        same(call(brighten, x), x*2 if x.mean() > 0 else x - 1, 1e-6, 'it returns something else')
+    from torch._dynamo.exc import TorchDynamoException # here, because no other exercise needs the compiler
+    torch._dynamo.reset()
+    try: torch.compile(brighten, backend='eager', fullgraph=True)(torch.rand(3, 4))
+    except TorchDynamoException:
+        raise Hint('it returns the right values, but not in one graph: Python still has to look at a value') from None
+
+# %% ../../nbs/exercises/12_engine.ipynb #447bf4f3
+@checks('engine/04_learner.1', 'steps of a fit that begins in its middle')
+def _steps(answer): number(answer, 3 + 2*10, 0, 'which batches of epoch 2 are left, and which epochs come after it?')
+
+_after_an_interruption = '45f4206e9d8c'
+
+@checks('engine/04_learner.2', 'a layer after an interrupted fit')
+def _layer(answer):
+    choice(answer, _after_an_interruption, 'engine/04_learner.2', hint='which event closes autocast, and was it sent?')
+
+class _Look(Callback):
+    "Notes the loss function in each step, predicts inside of the fit, and may stop it"
+    order = 90
+    def __init__(self, scene, stop): self.scene, self.stop, self.seen = scene, stop, []
+    def after_loss(self):
+        if self.training: self.seen.append(self.learn.loss_func)
+    def before_epoch(self):
+        if self.epoch == 1: self.learn.predict(self.scene)
+    def after_batch(self):
+        if self.stop and len(self.seen) == 5: raise KeyboardInterrupt
+
+# %% ../../nbs/exercises/12_engine.ipynb #f4f532f5
+def _double(pred, true): return 2*(pred - true).abs().mean()
+
+@checks('engine/04_learner.3', 'WithLoss(loss): another loss for one fit')
+def _with_loss(make):
+    for stop in (False, True):
+        learn = _fit()
+        before, look, other = learn.loss_func, _Look(paint_scene(99, 32), stop), call(make, _double)
+        try:
+            with learn.no_bar(), learn.no_logging(): run(learn.fit, 2, 1e-3, cbs=[other, look])
+        except KeyboardInterrupt: pass
+        need(look.seen and look.seen[0] is _double, 'in the first step the loss is not the one that was given')
+        need(all(o is _double for o in look.seen), 'after a prediction inside of the fit the loss is the old one')
+        need(learn.loss_func is before, 'after the fit' + ' was stopped'*stop + ' the loss is not what it was')
+
+# %% ../../nbs/exercises/12_engine.ipynb #5368c2c2
+def _hues(degrees, chroma):
+    "A picture of given hues, `(H,W)` or numbers"
+    degrees, chroma = (torch.as_tensor(float(o)) if isinstance(o, (int, float)) else o for o in (degrees, chroma))
+    t = degrees.deg2rad().expand(8, 8)
+    return lab_to_rgb(torch.stack([torch.full((8, 8), 60.), t.cos()*chroma, t.sin()*chroma]))
+
+@checks('engine/05_metrics.1', 'hue_error(pred_rgb, true_rgb): degrees, where there is a hue')
+def _hue_error(hue_error):
+    def expect(pred, true, degrees, hint): number(call(hue_error, pred, true), degrees, .5, hint)
+    left = torch.arange(8).expand(8, 8) < 4
+    two_sides, two_sizes = torch.where(left, 30., -30.), torch.where(left, 10., 90.)
+    half_pale = torch.where(left, 25., 3.)
+    expect(_hues(40, 25), _hues(70, 20), 30, 'two pictures of one hue each, 30 degrees apart: this is not what you say')
+    expect(_hues(70, 25), _hues(40, 25), 30, 'with prediction and ground truth exchanged the error is another one')
+    expect(_hues(170, 25), _hues(-170, 25), 20, 'from 170 degrees to -170 degrees it is not far')
+    expect(_hues(two_sides, 25), _hues(0, 25), 30, 'errors to one side and to the other cancel out')
+    expect(_hues(two_sizes, 25), _hues(0, 25), 50,
+           'half of the pixels are off by 10 degrees, half by 90: the mean is not what you say')
+    for pred, true, which in ((25, half_pale, 'ground truth'), (half_pale, 25, 'prediction')):
+        expect(_hues(two_sizes, pred), _hues(0, true), 10,
+               f'half of the {which} is paler than a chroma of 10, and you count its hue')
+
+# %% ../../nbs/exercises/12_engine.ipynb #2400f653
+@checks('engine/05_metrics.2', 'two methods, 0.2 dB apart for certain, each with an interval of 1 dB')
+def _certain(answer):
+    try: a, b = (np.asarray(o, float) for o in answer)
+    except (TypeError, ValueError): need(False, 'expected a pair: a PSNR for each photo by each method')
+    need(a.ndim == 1 and a.shape == b.shape and 10 <= len(a) <= 10_000,
+         f'expected as many numbers for both, of 10 to 10,000 photos; the shapes are {a.shape} and {b.shape}')
+    need(np.isfinite(a).all() and np.isfinite(b).all(), 'there is a NaN or infinity in it')
+    for which, o in (('first', a), ('second', b)):
+        _, low, high = bootstrap(o)
+        need(high - low >= 1, f'the interval of the {which} method is {high - low:.2f} dB wide: at least 1 is wanted')
+    apart, low, high = bootstrap(b - a)
+    need(abs(abs(apart) - .2) <= .03, f'the means are {abs(apart):.2f} dB apart')
+    need(low*high > 0, f'the difference lies between {low:.2f} and {high:.2f} dB: it may be 0. '
+                       f'What have the two methods in common on a photo?')
+
+@checks('engine/05_metrics.3', 'the AuC of gray, if all colours have a chroma of 30')
+def _auc_of_gray(answer):
+    auc = photo_metrics(_hues(0, 0), _hues(50, 30), ['auc'])['auc']
+    number(answer, auc, .01, 'the curve: how many pixels are closer than a threshold, for thresholds from 0 to 150. '
+                             'Here all of them cross it at once: where?')
+
+@checks('engine/05_metrics.4', 'the bias of a Frechet distance')
+def _bias(answer):
+    number(answer, 512*517/2/10_000, .05*13.2, 'the true distance is 0, but n is finite: the table above has a formula')
+
+# %% ../../nbs/exercises/12_engine.ipynb #d59635c5
+@checks('engine/06_weights.1', 'a pickle that runs code when it is opened')
+def _pickle(data):
+    need(isinstance(data, bytes), f'expected bytes, as pickle.dumps gives them; this is {type(data).__name__}')
+    try: names = [op.name for op, *_ in pickletools.genops(data)]
+    except ValueError as e: need(False, f'not a pickle ({e})')
+    need('REDUCE' in names, 'its instructions (pickletools.dis) call nothing: '
+                            'a class says in __reduce__ what is called when it is opened')
+    try:
+        with catch_warnings():
+            simplefilter('ignore') # about its age
+            torch.load(BytesIO(data), weights_only=True)
+    except Exception: return # refused, whatever the words
+    need(False, 'torch.load(weights_only=True) opens it: it calls only what PyTorch takes for harmless')
+
+# %% ../../nbs/exercises/12_engine.ipynb #251433b3
+@checks('engine/06_weights.2', 'quantize(w): 8 bits, a scale for each filter')
+def _quantize(quantize):
+    w = torch.randn(6, 4, 3, 3)*torch.tensor([.01, .1, 1, 3, .5, 10])[:, None, None, None]
+    out = call(quantize, w)
+    need(isinstance(out, tuple) and len(out) == 2, 'expected a pair (q, scale)')
+    q, scale = out
+    need(q.dtype == torch.int8 and q.shape == w.shape,
+         f'q should be int8 of the shape of w; it is {q.dtype}, {tuple(q.shape)}')
+    need(scale.numel() == 6, f'{scale.numel()} scales for 6 filters')
+    error = (q*scale.reshape(-1, 1, 1, 1) - w).abs().amax((1, 2, 3))
+    best = w.abs().amax((1, 2, 3))/127
+    need((error <= .52*best).all(), f'the worst filter is off by {(error/best).max():.1f} steps; '
+                                    f'half a step can be had, where a step is the largest weight of that filter by 127')
+
+# %% ../../nbs/exercises/12_engine.ipynb #4989bfe0
+@checks('engine/06_weights.3', "the name of your network in `generators`")
+def _registered(name):
+    ours = 'unet', 'pix2pix_unet', 'resnet_unet', 'lite_unet', 'bin_classifier'
+    need(name in generators and name not in ours, f'{name!r}: not the name of a network that you have added')
+    config = dict(generator=name, kwargs={}, task='grayscale', size=32)
+    with TemporaryDirectory() as folder:
+        path = call(save_weights, call(generators[name]), Path(folder)/'mine.safetensors', config)
+        net, _ = call(load_weights, path)
+    out = call(net.eval(), torch.zeros(1, 1, 32, 32))
+    need(out.shape == (1, 2, 32, 32), 'from (1,1,32,32) it should make (1,2,32,32)')
+
+_in_a_new_process = '0d8a7f2b35d6'
+
+@checks('engine/06_weights.4', 'a network of your own in a new process')
+def _new_process(answer):
+    choice(answer, _in_a_new_process, 'engine/06_weights.4', hint='what of your network is in the file?')
+
+# %% ../../nbs/exercises/12_engine.ipynb #08e2dd81
 @checks('engine/07_checkpoints.1', 'the size of a checkpoint, in megabytes')
 def _megabytes(answer):
     mb = 12e-6*(n_params(Unet(nf=16)) + n_params(PatchGAN(nf=32, n_down=2)))
     number(answer, mb, .05*mb, 'both networks are in it, in float32; and what does Adam remember of each weight?')
 
-# %% ../../nbs/exercises/12_engine.ipynb #b23117d6
 @contextmanager
 def _full_disk():
     def fail(*_, **__): raise OSError(28, 'No space left on device')
@@ -100,7 +275,9 @@ def _full_disk():
 def _atomic(atomic_write):
     with TemporaryDirectory() as folder:
         path = Path(folder)/'weights.bin'
-        for data in (b'old'*9, b'new'*9, b''): run(atomic_write, path, data); need(path.read_bytes() == data, 'the file does not hold the data')
+        for data in (b'old'*9, b'new'*9, b''):
+            run(atomic_write, path, data)
+            need(path.read_bytes() == data, 'the file does not hold the data')
         path.write_bytes(b'old')
         with _full_disk():
             try: atomic_write(path, b'new'*999)
@@ -109,37 +286,29 @@ def _atomic(atomic_write):
         left = [p.name for p in Path(folder).iterdir() if p != path]
         need(not left, f'after an error files are left behind: {", ".join(left)}')
 
+# %% ../../nbs/exercises/12_engine.ipynb #c155be71
 @checks('engine/07_checkpoints.3', "Patience: an early stop that remembers")
 def _patience(patience):
     first, second = call(patience, patience=3), call(patience, patience=3)
     first.wait, first.best = 2, torch.tensor(.25)
-    need(hasattr(first, 'state_dict') and hasattr(first, 'load_state_dict'), 'checkpoints keep what has state_dict and load_state_dict')
+    need(hasattr(first, 'state_dict') and hasattr(first, 'load_state_dict'),
+         'checkpoints keep what has state_dict and load_state_dict')
     second.wait, state = 0, unpack(*pack(call(first.state_dict)))
     run(second.load_state_dict, state)
-    need(getattr(second, 'wait', None) == 2, 'it has waited two epochs already; after a resumption it has forgotten that')
+    need(getattr(second, 'wait', None) == 2, 'it has waited two epochs; after a resumption it has forgotten that')
 
-# %% ../../nbs/exercises/12_engine.ipynb #f3520f85
-@checks('engine/03_speed.1', 'page faults of a fresh tensor')
-def _faults(answer): number(answer, 8*32*128**2*4//4096, 1, 'how many numbers does it hold, how many bytes has each, and how many of them go on a page?')
+_without_rngs = 'edaf775abb3a'
 
-@checks('engine/03_speed.2', 'Pool: an allocator')
-def _pool(make):
-    pool = call(make)
-    need(hasattr(pool, 'take') and hasattr(pool, 'give'), 'expected the methods take(*shape) and give(t)')
-    a, b = run(pool.take, 2, 3), run(pool.take, 2, 3)
-    need(tuple(a.shape) == (2, 3) and a.dtype == torch.float32, f'take(2, 3) gave {a.dtype} of shape {tuple(a.shape)}')
-    need(a.data_ptr() != b.data_ptr(), 'two tensors that are both taken share their memory')
-    place = a.data_ptr()
-    run(lambda: pool.give(a)) # itself, not a copy
-    c = run(pool.take, 6, 1)
-    need(tuple(c.shape) == (6, 1), f'take(6, 1) gave a tensor of shape {tuple(c.shape)}')
-    need(c.data_ptr() == place, 'six elements were given back, six are taken: their memory should be used again, whatever the shape')
-    need(run(pool.take, 3, 2).data_ptr() not in (place, b.data_ptr()), 'what is in use is given to a second one')
-    need(run(pool.take, 4).numel() == 4, 'take(4) has to have 4 elements')
+@checks('engine/07_checkpoints.4', 'what random numbers are needed for')
+def _needed(answer):
+    hint = 'what in a training draws numbers that do not follow from the place?'
+    choice(answer, _without_rngs, 'engine/07_checkpoints.4', hint=hint)
 
-# %% ../../nbs/exercises/12_engine.ipynb #d2a81121
+# %% ../../nbs/exercises/12_engine.ipynb #3ed70964
 @checks('engine/08_distributed.1', 'batches an epoch, with two processes')
-def _batches(answer): number(answer, len(PhotoDL([paint_scene(i, 16) for i in range(50)], 16, bs=4, shuffle=True, world=2)), 0, 'how many photos are in the whole batch? And what happens to a rest?')
+def _batches(answer):
+    dl = PhotoDL([paint_scene(i, 16) for i in range(50)], 16, bs=4, shuffle=True, world=2)
+    number(answer, len(dl), 0, 'how many photos are in the whole batch? And what happens to a rest?')
 
 @checks('engine/08_distributed.2', 'combine(grads, ns): the gradient of unequal parts')
 def _combine(combine):
@@ -149,103 +318,8 @@ def _combine(combine):
         out = call(combine, [grad(w, part) for part in x.split(ns)], ns)
         same(out, grad(w, x), 1e-4, f'parts of {ns} photos: not the gradient of the whole batch')
 
-@checks('07_results.1', 'ab_distance(pred_rgb, true_rgb), in CIE units')
-def _ab_distance(ab_distance):
-    for _ in range(3):
-        pred, true = torch.rand(2, 3, 12, 14)
-        d = (rgb_to_lab(pred) - rgb_to_lab(true))[1:]
-        out = float(call(ab_distance, pred, true))
-        need(abs(out - d.abs().mean().item()) > 1e-3, 'this is the mean over a* and b*; a distance is the length of the difference, pixel by pixel')
-        number(out, d.norm(dim=0).mean().item(), .01, 'not the mean distance in a* and b*; L* does not count, and the units are those of rgb_to_lab')
+_different_starts = '6c18cc42916d'
 
-@checks('07_results.2', 'interval(values): where 95% of the means lie')
-def _interval(interval):
-    values = np.random.default_rng(0).normal(24, 3, 200)
-    low, high = call(interval, values.copy())
-    half = 1.96*values.std()/200**.5
-    need(low < high, 'expected (low, high)')
-    need(abs(high - low - 2*half) < .3*half, f'for 200 values around 24 with a spread of 3 it is {high - low:.2f} wide: draw 200 with replacement, take the mean, many times over')
-    number((low + high)/2, values.mean(), .15*half, 'it is as wide as it should be, but its middle is not the mean')
-
-# %% ../../nbs/exercises/12_engine.ipynb #be2936b1
-def _hues(degrees, chroma):
-    "A picture of given hues, `(H,W)` or numbers"
-    degrees, chroma = (torch.as_tensor(float(o)) if isinstance(o, (int, float)) else o for o in (degrees, chroma))
-    t = degrees.deg2rad().expand(8, 8)
-    return lab_to_rgb(torch.stack([torch.full((8, 8), 60.), t.cos()*chroma, t.sin()*chroma]))
-
-@checks('engine/05_metrics.1', 'hue_error(pred_rgb, true_rgb): degrees, where there is a hue')
-def _hue_error(hue_error):
-    error = lambda pred, true: call(hue_error, pred, true)
-    number(error(_hues(40, 25), _hues(70, 20)), 30, .5, 'two pictures, each of one hue, 30 degrees apart: this is not what you say')
-    number(error(_hues(70, 25), _hues(40, 25)), 30, .5, 'with prediction and truth exchanged the error is another one')
-    number(error(_hues(170, 25), _hues(-170, 25)), 20, .5, 'from 170 degrees to -170 degrees it is not far')
-    left = torch.arange(8).expand(8, 8) < 4
-    number(error(_hues(torch.where(left, 30., -30.), 25), _hues(0, 25)), 30, .5, 'errors to one side and to the other cancel out')
-    number(error(_hues(torch.where(left, 10., 90.), 25), _hues(0, 25)), 50, .5, 'half of the pixels are off by 10 degrees, half by 90: the mean is not what you say')
-    for pred, true, which in ((25, torch.where(left, 25., 3.), 'truth'), (torch.where(left, 25., 3.), 25, 'prediction')):
-        number(error(_hues(torch.where(left, 10., 90.), pred), _hues(0, true)), 10, .5, f'half of the {which} is paler than a chroma of 10, and you count its hue')
-
-@checks('engine/05_metrics.2', 'two methods, 0.2 dB apart for certain, each with an interval of 1 dB')
-def _certain(answer):
-    try: a, b = (np.asarray(o, float) for o in answer)
-    except (TypeError, ValueError): need(False, 'expected a pair: the PSNR of each photo by one method, and by the other')
-    need(a.ndim == 1 and a.shape == b.shape and 10 <= len(a) <= 10_000, f'expected as many numbers for both, of 10 to 10,000 photos; the shapes are {a.shape} and {b.shape}')
-    need(np.isfinite(a).all() and np.isfinite(b).all(), 'there is a NaN or infinity in it')
-    for which, o in (('first', a), ('second', b)):
-        _, low, high = bootstrap(o)
-        need(high - low >= 1, f'the interval of the {which} method is {high - low:.2f} dB wide: at least 1 is wanted')
-    apart, low, high = bootstrap(b - a)
-    need(abs(abs(apart) - .2) <= .03, f'the means are {abs(apart):.2f} dB apart')
-    need(low*high > 0, f'the difference lies between {low:.2f} and {high:.2f} dB: it may be 0. What have the two methods in common on a photo?')
-
-@checks('engine/05_metrics.3', 'the AuC of gray, if all colours have a chroma of 30')
-def _auc_of_gray(answer):
-    number(answer, photo_metrics(_hues(0, 0), _hues(50, 30), ['auc'])['auc'], .01, 'the curve: how many pixels are closer than a threshold, for thresholds from 0 to 150. Here all of them cross it at once: where?')
-
-# %% ../../nbs/exercises/12_engine.ipynb #c25f8bc0
-@checks('engine/06_weights.1', 'a pickle that runs code when it is opened')
-def _pickle(data):
-    need(isinstance(data, bytes), f'expected bytes, as pickle.dumps gives them; this is {type(data).__name__}')
-    try: names = [op.name for op, *_ in pickletools.genops(data)]
-    except ValueError as e: need(False, f'not a pickle ({e})')
-    need('REDUCE' in names, 'its instructions (pickletools.dis) call nothing: a class says in __reduce__ what is called when it is opened')
-    try:
-        with catch_warnings():
-            simplefilter('ignore') # about its age
-            torch.load(BytesIO(data), weights_only=True)
-    except Exception: return # refused, whatever the words
-    need(False, 'torch.load(weights_only=True) opens it: it calls only what PyTorch takes for harmless')
-
-@checks('engine/06_weights.2', 'quantize(w): 8 bits, a scale for each filter')
-def _quantize(quantize):
-    w = torch.randn(6, 4, 3, 3)*torch.tensor([.01, .1, 1, 3, .5, 10])[:, None, None, None]
-    out = call(quantize, w)
-    need(isinstance(out, tuple) and len(out) == 2, 'expected a pair (q, scale)')
-    q, scale = out
-    need(q.dtype == torch.int8 and q.shape == w.shape, f'q should be int8 of the shape of w; it is {q.dtype}, {tuple(q.shape)}')
-    need(scale.numel() == 6, f'{scale.numel()} scales for 6 filters')
-    error = (q*scale.reshape(-1, 1, 1, 1) - w).abs().amax((1, 2, 3))
-    best = w.abs().amax((1, 2, 3))/127
-    need((error <= .52*best).all(), f'the worst filter is off by {(error/best).max():.1f} steps; half a step can be had, where a step is the largest weight of that filter by 127')
-
-@checks('engine/06_weights.3', "the name of your network in `generators`")
-def _registered(name):
-    need(name in generators and name not in ('unet', 'resnet_unet', 'lite_unet'), f'{name!r}: not the name of a network that you have added')
-    with TemporaryDirectory() as folder:
-        path = call(save_weights, call(generators[name]), Path(folder)/'mine.safetensors', dict(generator=name, kwargs={}, task='grayscale', size=32))
-        net, _ = call(load_weights, path)
-    need(call(net.eval(), torch.zeros(1, 1, 32, 32)).shape == (1, 2, 32, 32), 'from (1,1,32,32) it should make (1,2,32,32)')
-
-# %% ../../nbs/exercises/12_engine.ipynb #fa8280b3
-no_checks({
-    'engine/03_speed.3': 'huge pages',
-    'engine/03_speed.7': "mode='reduce-overhead' on a GPU",
-    'engine/03_speed.8': 'float32 and bfloat16',
-    'engine/05_metrics.4': 'FID between halves of one set',
-    'engine/06_weights.4': 'float16 and the colours of a photo',
-    'engine/07_checkpoints.4': 'without rngs',
-    'engine/07_checkpoints.5': 'project: write in a thread',
-    'engine/08_distributed.3': 'without the broadcast',
-    'engine/08_distributed.4': 'two processes on one CPU',
-})
+@checks('engine/08_distributed.3', 'processes that begin with different discriminators')
+def _starts(answer):
+    choice(answer, _different_starts, 'engine/08_distributed.3', hint='what is exchanged: weights, or gradients?')

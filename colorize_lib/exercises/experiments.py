@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/experiments.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/14_experiments.ipynb #dc5fda65
+# %% ../../nbs/exercises/14_experiments.ipynb #147787e7
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,47 +17,29 @@ import numpy as np, pandas as pd, torch
 from .checker import call, checks, need, no_checks, number, same, seal
 from .training import tiny_fit
 from ..experiments.demo import demo_recipe
-from ..experiments.methods import stage_ends, groups, method_plan, methods, small
+from ..experiments.methods import groups, method_plan, methods, small, stage_ends
 from ..experiments.plans import Plan
 from ..lab import rgb_to_lab
 from ..photos.samples import paint_scene
 from ..training import Recipe, paper
 
-# %% ../../nbs/exercises/14_experiments.ipynb #46b661ae
-@checks('experiments/04_demo.1', 'the recipe of the demo, all of it against the judge')
-def _all_gan(recipe):
-    r = demo_recipe(400, 96)
-    need(isinstance(recipe, Recipe), f'expected a Recipe, this is {type(recipe).__name__}')
-    need(recipe.epochs_l1 == 0, 'stage 1 still has epochs')
-    need(recipe.epochs_gan == r.epochs_l1 + r.epochs_gan, f'{recipe.epochs_gan} epochs of stage 2: not as many as both stages together')
-    need(replace(recipe, epochs_l1=r.epochs_l1, epochs_gan=r.epochs_gan) == r, 'something else has changed too')
-
-@checks('experiments/04_demo.2', 'winner(folder): the best method, and its dB over gray')
-def _winner(winner):
-    for psnr in ((21., 24.5), (26., 25.)):
-        table = pd.DataFrame(dict(psnr=[20., *psnr, np.inf], ssim=.9), index=['gray (no colour)', 'stage 1: L1', 'stage 2: PatchGAN', 'truth'])
-        table.insert(1, 'over gray', table.psnr - 20)
-        with TemporaryDirectory() as folder:
-            table.to_csv(Path(folder)/'metrics.csv')
-            out = call(winner, folder)
-        need(isinstance(out, (tuple, list)) and len(out) == 2, 'expected a pair (name, dB over gray)')
-        need(out[0] != 'truth', 'the truth is no method')
-        need(out[0] == table.index[1:3][np.argmax(psnr)], f'with {psnr[0]} and {psnr[1]} dB the winner is not {out[0]}')
-        number(out[1], max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
-
-# %% ../../nbs/exercises/14_experiments.ipynb #ecf0d8ae
+# %% ../../nbs/exercises/14_experiments.ipynb #8f64ecf6
 @checks('experiments/01_plans.1', "the paper's recipe as a plan")
 def _paper_plan(answer):
     need(isinstance(answer, Plan), f'expected a Plan, this is {type(answer).__name__}')
-    wrong = [k for k, v in asdict(paper).items() if getattr(answer, k) != v]
+    of_paper, default = asdict(paper), Plan()
+    wrong = [k for k, v in of_paper.items() if getattr(answer, k) != v]
     need(not wrong, f'not as in `paper`: {", ".join(wrong)}')
-    other = [f.name for f in fields(Plan) if f.name not in asdict(paper) and getattr(answer, f.name) != getattr(Plan(), f.name)]
-    need(not other, f'the paper does not speak of {", ".join(other)}: leave it as it is')
+    others = [f.name for f in fields(Plan) if f.name not in of_paper]
+    changed = [k for k in others if getattr(answer, k) != getattr(default, k)]
+    need(not changed, f'the paper does not speak of {", ".join(changed)}: leave it as it is')
 
 @checks('experiments/01_plans.2', 'the fields that change no weight')
 def _no_weight(answer):
-    need(isinstance(answer, (set, list, tuple)) and {*answer} <= {f.name for f in fields(Plan)}, 'expected a set of names of fields of Plan')
-    need(seal(sorted(answer), 'experiments/01_plans.2') == '01478bc827f6', f'not these {len(answer)}: which are used after training only? And which in a stage that has no epochs?')
+    is_names = isinstance(answer, (set, list, tuple)) and {*answer} <= {f.name for f in fields(Plan)}
+    need(is_names, 'expected a set of names of fields of Plan')
+    hint = f'not these {len(answer)}: which are used after training only? And which in a stage that has no epochs?'
+    need(seal(sorted(answer), 'experiments/01_plans.2') == '51da9295e923', hint)
 
 @checks('experiments/01_plans.3', 'StopAfter(minutes): an end that is no error')
 def _stop_after(stop_after):
@@ -65,69 +47,116 @@ def _stop_after(stop_after):
     need(n[0] < n[1] and n[1] == 8, f'with 60 minutes {n[1]} batches were trained, there are 8')
     need(n[0] == 1, f'with 0 minutes {n[0]} batches were trained: look at the clock after each batch')
 
-# %% ../../nbs/exercises/14_experiments.ipynb #876429e2
-@checks('experiments/02_methods.1', 'when the game begins, in a minute for both stages')
-def _begins(answer): number(answer, stage_ends(method_plan('paper_prestage', small), 60)[0], .01, 'how many epochs has each stage in method_plan(...)? The budget is shared out in the same proportion')
+# %% ../../nbs/exercises/14_experiments.ipynb #cec576fe
+@checks('experiments/02_methods.1', 'when adversarial training begins, in a minute for both stages')
+def _begins(answer):
+    hint = 'how many epochs has each stage in method_plan(...)? The budget is shared out in the same proportion'
+    number(answer, stage_ends(method_plan('paper_prestage', small), 60)[0], .01, hint)
 
-@checks('experiments/02_methods.2', 'a method of your own: a game with a lambda of 30')
+@checks('experiments/02_methods.2', 'a method of your own: adversarial training with a lambda of 30')
 def _lambda_30(name):
     need(isinstance(name, str) and name in methods, f'{name!r}: not a name in `methods`')
-    plan, paper = asdict(call(method_plan, name, small)), asdict(method_plan('paper', small))
-    need(plan['lambda_l1'] == 30, f'its lambda is {plan["lambda_l1"]:g}')
-    need(plan['epochs_gan'] > 0, 'it has no game: what would lambda weigh?')
-    wrong = [k for k in plan if plan[k] != paper[k] and k not in ('lambda_l1', 'epochs_gan')]
+    mine, papers = asdict(call(method_plan, name, small)), asdict(method_plan('paper', small))
+    need(mine['lambda_l1'] == 30, f'its lambda is {mine["lambda_l1"]:g}')
+    need(mine['epochs_gan'] > 0, 'it has no adversarial training: what would lambda weigh?')
+    wrong = [k for k in mine if mine[k] != papers[k] and k not in ('lambda_l1', 'epochs_gan')]
     need(not wrong, f"not as in 'paper': {', '.join(wrong)}")
 
-@checks('experiments/03_compare.3', 'certain(table): methods that certainly beat gray')
-def _certain(certain):
-    rows = dict(gray=(22, 21, 23, 0, 0, 0), l1=(22.8, 21.8, 23.8, .8, .5, 1.1), lite=(22.2, 21.2, 23.2, .2, .02, .4), pix2pix=(22.3, 21.4, 23.2, .3, -.1, .7), game=(21, 20, 22, -1, -1.4, -.6))
+# %% ../../nbs/exercises/14_experiments.ipynb #91c7feda
+def _table():
+    "A made-up table: psnr and over gray, each with its interval"
+    rows = dict(gray=(22, 21, 23, 0, 0, 0), l1=(22.8, 21.8, 23.8, .8, .5, 1.1), lite=(22.2, 21.2, 23.2, .2, .02, .4),
+                pix2pix=(22.3, 21.4, 23.2, .3, -.1, .7), gan=(21, 20, 22, -1, -1.4, -.6))
     columns = [c + end for c in ('psnr', 'over gray') for end in ('', '_low', '_high')]
     table = pd.DataFrame(rows, columns).T.rename(dict(gray='gray (no colour)'))
     table.loc['truth', 'psnr'] = np.inf
-    out = call(certain, table.copy())
-    need(isinstance(out, (list, tuple, set, pd.Index, np.ndarray)), f'expected names, this is {type(out).__name__}')
-    need(not {'gray (no colour)', 'truth'} & {*out}, 'gray does not beat itself, and the truth is no method')
-    need('game' not in out, 'one of them is certainly worse than gray')
-    need('pix2pix' not in out, 'the mean of one of them is above that of gray, but is it certain?')
-    need({*out} == {'l1', 'lite'}, f'two methods do; you found {len(out)}. Means of photos are uncertain; how certain is a difference on the same photos?')
+    return table
 
+@checks('experiments/03_compare.3', 'certain(table): methods that certainly beat gray')
+def _certain(certain):
+    out = call(certain, _table())
+    is_names = isinstance(out, (list, tuple, set, pd.Index, np.ndarray))
+    need(is_names, f'expected names, this is {type(out).__name__}')
+    trivial = {'gray (no colour)', 'truth'} & {*out}
+    need(not trivial, 'gray does not beat itself, and the ground truth is no method')
+    need('gan' not in out, 'one of them is certainly worse than gray')
+    need('pix2pix' not in out, 'the mean of one of them is above that of gray, but is it certain?')
+    need({*out} == {'l1', 'lite'}, f'two methods do; you found {len(out)}. Means of photos are uncertain; '
+         f'how certain is a difference on the same photos?')
+
+# %% ../../nbs/exercises/14_experiments.ipynb #312cc2d2
 @checks('experiments/03_compare.4', 'a group of methods for a question of your own')
 def _group(name):
-    need(isinstance(name, str) and name in groups and name not in ('methods', 'losses', 'lambda', 'pretrained', 'space'), f'{name!r}: not the name of a group that you have added to `groups`')
+    given = 'methods', 'losses', 'lambda', 'pretrained', 'space'
+    need(isinstance(name, str) and name in groups and name not in given,
+         f'{name!r}: not the name of a group that you have added to `groups`')
     names = list(groups[name])
     need(len(names) > 1, 'one method alone can be compared with nothing')
     plans = [asdict(call(method_plan, k, small)) for k in names]
-    plans = [p | dict(epochs_l1=0, epochs_gan=0, stages=(p['epochs_l1'], p['epochs_gan'])) for p in plans] # both are one question
+    for p in plans: p['stages'] = p.pop('epochs_l1'), p.pop('epochs_gan') # both are one question
     differ = [k for k in plans[0] if any(p[k] != plans[0][k] for p in plans)]
     need(len({str(p) for p in plans}) == len(plans), 'two of its methods have the same plan')
-    need(len(differ) == 1, f'its methods differ in {" and ".join(differ)}: to which of them would a difference be due?')
+    why = f'its methods differ in {" and ".join(differ)}: to which of them would a difference be due?'
+    need(len(differ) == 1, why)
 
-# %% ../../nbs/exercises/14_experiments.ipynb #13b4347b
-@checks('experiments/05_loss_results.2', 'agreement(a, b): do two judges find the same places?')
+# %% ../../nbs/exercises/14_experiments.ipynb #80fc7de2
+@checks('experiments/04_demo.1', 'the recipe of the demo, all of it in stage 2')
+def _all_gan(recipe):
+    r = demo_recipe(400, 96)
+    need(isinstance(recipe, Recipe), f'expected a Recipe, this is {type(recipe).__name__}')
+    need(recipe.epochs_l1 == 0, 'stage 1 still has epochs')
+    need(recipe.epochs_gan == r.epochs_l1 + r.epochs_gan,
+         f'{recipe.epochs_gan} epochs of stage 2: not as many as both stages together')
+    need(replace(recipe, epochs_l1=r.epochs_l1, epochs_gan=r.epochs_gan) == r, 'something else has changed too')
+
+@checks('experiments/04_demo.2', 'winner(folder): the best stage, and its dB over gray')
+def _winner(winner):
+    index = ['gray (no colour)', 'stage 1: L1', 'stage 2: PatchGAN', 'truth']
+    for psnr in ((21., 24.5), (26., 25.)):
+        table = pd.DataFrame(dict(psnr=[20., *psnr, np.inf], ssim=.9), index=index)
+        table.insert(1, 'over gray', table.psnr - 20)
+        with TemporaryDirectory() as folder:
+            table.to_csv(Path(folder)/'metrics.csv')
+            out = call(winner, folder)
+        need(isinstance(out, (tuple, list)) and len(out) == 2, 'expected a pair (name, dB over gray)')
+        need(out[0] != 'truth', 'the ground truth is no stage')
+        need(out[0] == index[1 + np.argmax(psnr)], f'with {psnr[0]} and {psnr[1]} dB the winner is not {out[0]}')
+        number(out[1], max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
+
+# %% ../../nbs/exercises/14_experiments.ipynb #9904c0cb
+@checks('experiments/05_loss_results.2', 'agreement(a, b): do two discriminators find the same places real?')
 def _agreement(agreement):
     a, noise = np.random.default_rng(0).normal(0, 1, (2, 5, 6, 7))
-    same(call(agreement, a, 2*a + 3), torch.ones(5), 1e-4, 'a judge who says the same, but louder and with 3 added, finds the very same places: 1 for each photo')
-    same(call(agreement, a, -a), -torch.ones(5), 1e-4, 'a judge who says the opposite everywhere: -1 for each photo')
+    louder = 'logits that say the same, only louder and with 3 added, find the very same places: 1 for each photo'
+    same(call(agreement, a, 2*a + 3), torch.ones(5), 1e-4, louder)
+    same(call(agreement, a, -a), -torch.ones(5), 1e-4, 'logits that are the opposite everywhere: -1 for each photo')
     levels = np.arange(5.).reshape(5, 1, 1)
-    b = a*levels/4 + noise + 9*levels
-    same(call(agreement, a + 9*levels, b), torch.tensor([np.corrcoef(x.flat, y.flat)[0, 1] for x, y in zip(a, b)]), 1e-3, 'not the correlation within each pair of maps; each photo counts for itself')
+    a, b = a + 9*levels, a*levels/4 + noise + 9*levels
+    truth = torch.tensor([np.corrcoef(x.flat, y.flat)[0, 1] for x, y in zip(a, b)])
+    hint = 'not the correlation within each pair of maps; each photo counts for itself'
+    same(call(agreement, a, b), truth, 1e-3, hint)
 
+# %% ../../nbs/exercises/14_experiments.ipynb #e34ed59c
 @checks('experiments/05_loss_results.3', 'jump(pictures): from pixel to pixel, how far is it in ab?')
 def _jump(jump):
     edges = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 1), np.uint8).repeat(3, -1)
-    number(call(jump, edges), 0, .1, 'pictures of gray noise have edges everywhere and no colour: their jumps in ab are 0')
+    hint = 'pictures of gray noise have edges everywhere and no colour: their jumps in ab are 0'
+    number(call(jump, edges), 0, .1, hint)
     pictures = np.stack([paint_scene(i, 24) for i in range(3)])
     ab = rgb_to_lab(torch.from_numpy(pictures).permute(0, 3, 1, 2)/255)[:, 1:]
     right, below = (ab.diff(dim=dim).norm(dim=1).mean().item() for dim in (3, 2))
     out = float(call(jump, pictures))
-    for one in (right, below): need(abs(out - one) > .02*one, 'this is the mean of one direction; a pixel has a neighbour on the right and one below')
-    number(out, (right + below)/2, .02*right, 'not the mean distance in the ab plane, in the units of rgb_to_lab (bytes are 255 times as large as what it takes)')
+    hint = 'this is the mean of one direction; a pixel has a neighbour on the right and one below'
+    for one in (right, below): need(abs(out - one) > .02*one, hint)
+    hint = ('not the mean distance in the ab plane, in the units of rgb_to_lab '
+            '(bytes are 255 times as large as what it takes)')
+    number(out, (right + below)/2, .02*right, hint)
 
-# %% ../../nbs/exercises/14_experiments.ipynb #8f9b3bb0
+# %% ../../nbs/exercises/14_experiments.ipynb #f3842c7b
 no_checks({
     'experiments/01_plans.4': 'train on your photos',
-    'experiments/02_methods.3': 'stopped, and called again',
-    'experiments/02_methods.4': 'an interval for the look',
+    'experiments/02_methods.3': 'interrupted, and called again',
+    'experiments/02_methods.4': 'an interval for the probe',
     'experiments/02_methods.5': 'project: a budget of operations',
     'experiments/03_compare.1': 'the same images, the same seconds',
     'experiments/03_compare.2': 'three seeds',

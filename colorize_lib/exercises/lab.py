@@ -7,60 +7,90 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/lab.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/03_lab.ipynb #cc5c373c
+# %% ../../nbs/exercises/03_lab.ipynb #08212a40
 import torch
 
-from .checker import call, checks, need, no_checks, number, rgb_tensor, same
+from .checker import call, checks, choice, need, number, rgb_tensor, same
 from ..lab import lab_to_rgb, normalize_lab, rgb_to_lab
 from ..photos.samples import paint_scene
 
-# %% ../../nbs/exercises/03_lab.ipynb #3c8096b5
+# %% ../../nbs/exercises/03_lab.ipynb #a1421c96
 @checks('02_lab_space.1', 'rotate_hue(rgb, degrees): lightness stays')
 def _rotate_hue(rotate_hue):
     lum, ab = torch.rand(1, 16, 16)*30 + 45, torch.randn(2, 16, 16).clamp(-2, 2)*8
-    rgb, theirs = lab_to_rgb(torch.cat([lum, ab])), []
-    for degrees in (0, 30, 120): theirs.append(rgb_to_lab(torch.as_tensor(call(rotate_hue, rgb, degrees)).float()))
-    for degrees, lab in zip((0, 30, 120), theirs):
+    rgb = lab_to_rgb(torch.cat([lum, ab]))
+    for degrees in (0, 30, 120):
+        lab = rgb_to_lab(torch.as_tensor(call(rotate_hue, rgb, degrees)).float())
         need(lab.shape == (3, 16, 16), f'the shape is {tuple(lab.shape)}, expected that of rgb')
         need((lab[:1] - lum).abs().max() < 1, 'the lightness has changed')
         t = torch.tensor(float(degrees)).deg2rad()
         turned = lambda t: torch.stack([ab[0]*t.cos() - ab[1]*t.sin(), ab[0]*t.sin() + ab[1]*t.cos()])
-        need(degrees == 0 or (lab[1:] - turned(-t)).abs().max() > 1, 'it turns the other way round: 90 degrees lead from a* to b*')
+        other_way = degrees > 0 and (lab[1:] - turned(-t)).abs().max() <= 1
+        need(not other_way, 'it turns the other way round: 90 degrees lead from a* to b*')
         same(lab[1:], turned(t), 1, f'at {degrees} degrees the colours are not where they should be')
 
-@checks('02_lab_space.2', 'the hues of the longest and the shortest way to the shore')
-def _shore(answer):
+# %% ../../nbs/exercises/03_lab.ipynb #8c4d6ffe
+@checks('02_lab_space.2', 'the hues in which the island of L*=60 reaches farthest and least far')
+def _edge(answer):
     hue, chroma = torch.arange(360.).deg2rad()[:, None], torch.arange(0, 150, .25)
-    rgb = lab_to_rgb(torch.stack(torch.broadcast_tensors(torch.tensor(60.), chroma*hue.cos(), chroma*hue.sin())), clamp=False)
+    lab = torch.stack(torch.broadcast_tensors(torch.tensor(60.), chroma*hue.cos(), chroma*hue.sin()))
+    rgb = lab_to_rgb(lab, clamp=False)
     reach = (((rgb >= 0) & (rgb <= 1)).all(0).cumprod(1)*chroma).amax(1)
-    need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected a pair of hues in degrees: (farthest, nearest)')
+    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
+    need(pair, 'expected a pair of hues in degrees: (farthest, nearest)')
     for theirs, truth, what in zip(answer, (reach.argmax(), reach.argmin()), ('farthest', 'nearest')):
-        number((float(theirs) - truth.item() + 180) % 360, 180, 4, f'the {what} shore lies elsewhere: hue is the angle from a* towards b*, and lab_to_rgb(..., clamp=False) knows the shore')
+        hint = f'the {what} edge lies elsewhere: go outwards while lab_to_rgb(..., clamp=False) is in [0,1]'
+        number((float(theirs) - truth.item() + 180) % 360, 180, 4, hint)
 
-# %% ../../nbs/exercises/03_lab.ipynb #d2d633f1
+# %% ../../nbs/exercises/03_lab.ipynb #80493100
 @checks('02_lab_space.3', 'L* against the mean of R, G and B')
 def _mean_gray(answer):
     v = torch.linspace(0, 1, 33)
     rgb = torch.cartesian_prod(v, v, v).T[..., None]
-    error = (rgb_to_lab(rgb)[0] - rgb_to_lab(rgb.mean(0, keepdim=True).expand(3, -1, 1))[0]).abs().max().item()
-    number(answer, error, .5, 'take the corners of the RGB cube too: which of them has little of the mean and much of the light?')
+    of_mean = rgb_to_lab(rgb.mean(0, keepdim=True).expand(3, -1, 1))
+    error = (rgb_to_lab(rgb)[0] - of_mean[0]).abs().max().item()
+    number(answer, error, .5, 'take the corners of the RGB cube too: which has a small mean and much light?')
 
+@checks('02_lab_space.5', 'why gray photos are left out of training')
+def _gray_photos(answer):
+    hint = 'compute lum and ab of a gray photo: which statements are true, and which of them matters?'
+    choice(answer, '8235411b8eb8', '02_lab_space.5', hint=hint)
+
+@checks('02_lab_space.6', 'how many colours one middle gray stands for')
+def _colours(answer):
+    v = torch.arange(0, 256, 5)/255
+    lum = rgb_to_lab(torch.cartesian_prod(v, v, v).T[..., None])[0]
+    count = ((lum > 49.5) & (lum < 50.5)).sum().item()
+    number(answer, count, 5, 'rgb_to_lab(cube)[0] holds the L* of every colour: how many lie in this interval?')
+
+# %% ../../nbs/exercises/03_lab.ipynb #a131d6d9
+def _of_gray(baselines, task, x, y, lightness):
+    "Each of the baselines is a gray photo in the form of a prediction"
+    form = 'a dict from a key to a pair: a label, and a function of (input, target)'
+    need(isinstance(baselines, dict) and baselines, f'baselines should be {form}')
+    for pair in baselines.values():
+        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)
+        need(is_pair, f'baselines should be {form}')
+        prediction = call(pair[1], x, y)
+        fits = getattr(prediction, 'shape', None) == y.shape
+        need(fits, 'a baseline should return a prediction: a tensor of the shape of the target')
+        lum, a, b = rgb_to_lab(call(task.decode, (x, prediction))[1]).unbind(1)
+        need(torch.stack([a, b]).abs().max() < 1, 'the baseline should be the gray photo')
+        need((lum - lightness).abs().max() < 2, 'the baseline should have the lightness of the input')
+
+# %% ../../nbs/exercises/03_lab.ipynb #ad2bfaa4
 @checks('02_lab_space.4', 'a task that predicts R, G and B')
 def _rgb_task(task):
     task = call(task)
-    need((getattr(task, 'n_in', 0), getattr(task, 'n_out', 0)) == (1, 3), 'n_in and n_out say how many channels go in and come out: one, and three')
+    channels = getattr(task, 'n_in', 0), getattr(task, 'n_out', 0)
+    need(channels == (1, 3), 'n_in and n_out say how many channels go in and come out: one, and three')
     photos = torch.stack([rgb_tensor(paint_scene(i, 32)) for i in range(2)])
-    x, y = call(task, ((photos*255).byte(),))
-    same(x, normalize_lab(rgb_to_lab(photos))[0], .02, 'the input is not lum')
-    need(y.shape == (2, 3, 32, 32) and y.abs().max() <= 1 and y.min() < -.1, 'the target should be (B,3,H,W), scaled to [-1,1] as tanh gives it')
+    x, y = call(task, ((photos*255).byte(), torch.zeros(2, 3)))
+    lab = rgb_to_lab(photos)
+    same(x, normalize_lab(lab)[0], .02, 'the input is not lum')
+    scaled = y.shape == (2, 3, 32, 32) and y.abs().max() <= 1 and y.min() < -.1
+    need(scaled, 'the target should be (B,3,H,W), scaled to [-1,1]')
     gray, color = call(task.decode, (x, y))
     same(color, photos, .01, 'decode((lum, target)) does not give the photo back')
-    need(torch.stack(rgb_to_lab(gray).unbind(1)[1:]).abs().max() < 1, 'the first picture of decode should be gray')
-    baseline = call(task.decode, (x, call(task.baseline, x)))[1]
-    need(rgb_to_lab(baseline)[:, 1:].abs().max() < 1, 'the baseline should be the answer that knows nothing: gray')
-    need((rgb_to_lab(baseline)[:, :1] - rgb_to_lab(photos)[:, :1]).abs().max() < 2, 'the baseline should have the lightness of the input')
-
-# %% ../../nbs/exercises/03_lab.ipynb #b5ce2d1e
-no_checks({
-    '02_lab_space.5': 'turned hues: what still looks plausible?',
-})
+    need(rgb_to_lab(gray)[:, 1:].abs().max() < 1, 'the first picture of decode should be gray')
+    _of_gray(getattr(task, 'baselines', None), task, x, y, lab[:, 0])

@@ -11,24 +11,53 @@ __all__ = []
 import torch, torch.nn.functional as F
 
 from .checker import call, checks, need, number
-from ..losses import SmoothL1
 
 # %% ../../nbs/exercises/06_losses.ipynb #5ad10645
-@checks('05_losses.1', 'where smooth L1 changes over')
+def _pair(answer, what): need(isinstance(answer, (tuple, list)) and len(answer) == 2, f'expected a pair: {what}')
+
+@checks('05_losses.1', '(units, beta): where smooth L1 changes over')
 def _smooth(answer):
-    at = torch.linspace(0, 3, 301, requires_grad=True)
-    SmoothL1(at, torch.zeros(301), reduction='sum').backward()
-    number(answer, at[at.grad >= at.grad.max() - 1e-6][0].item(), .02, 'where does its slope stop growing? (autograd draws it)')
+    _pair(answer, 'CIE units, and β')
+    units, beta = answer
+    number(units, 110, 1, 'β of `SmoothL1` is 1; how many CIE units is a difference of 1 in a prediction?')
+    number(beta, 5/110, .001, 'β is measured as predictions are, in [-1, 1]; 5 units are less than that')
 
-@checks('05_losses.2', 'the best logit for a label of 0.9')
-def _best_logit(answer): number(answer, torch.logit(torch.tensor(.9)).item(), .01, 'the best logit is the one where the slope of BCE is 0; there sigmoid(logit) is the label')
+@checks('05_losses.2', '(percent_l1, percent_l2): when red is predicted exactly')
+def _share(answer):
+    _pair(answer, 'the percentages for L1 and for L2')
+    l1, l2 = answer
+    number(l1, 50, 1, 'L1: which share must lie on one side of the median?')
+    number(l2, 100, .5, 'L2: the mean of red and blue is exactly red only if blue has no part in it')
 
-@checks('05_losses.3', '(hinge_D, hinge_G): the hinge loss')
+@checks('05_losses.3', 'the best logit for a label of 0.9')
+def _best_logit(answer):
+    hint = 'at the best logit the gradient σ(z) - 0.9 is 0; a label of 1 would need σ(z) = 1, which no finite logit has'
+    number(answer, torch.logit(torch.tensor(.9)).item(), .01, hint)
+
+# %% ../../nbs/exercises/06_losses.ipynb #2c62b8f7
+@checks('05_losses.4', '(logit, probability): behind two losses')
+def _mean_logit(answer):
+    _pair(answer, 'the mean logit, and its sigmoid')
+    logit, probability = answer
+    number(logit, -1.5, .01, 'softplus(z) - softplus(-z) = z: which loss has the plus, and which the minus?')
+    number(probability, torch.tensor(-1.5).sigmoid().item(), .005, 'the logit is right; now take its sigmoid')
+
+@checks('05_losses.5', '(loss_D_fake, loss_G_GAN): what a spread of logits does')
+def _spread(answer):
+    _pair(answer, "'higher', 'lower' or 'equal' for loss_D_fake, and for loss_G_GAN")
+    for o in answer: need(o in ('higher', 'lower', 'equal'), f"{o!r}: choose from 'higher', 'lower', 'equal'")
+    need(answer[0] == answer[1], 'their difference is the mean logit, which has not changed')
+    need(answer[0] == 'higher', 'softplus is convex: is the mean of its values above or below its value at the mean?')
+
+# %% ../../nbs/exercises/06_losses.ipynb #913c8ba8
+@checks('05_losses.6', '(hinge_D, hinge_G): the hinge loss')
 def _hinge(answer):
-    need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected a pair of functions: hinge_D(real_logits, fake_logits), hinge_G(fake_logits)')
+    _pair(answer, 'hinge_D(real_logits, fake_logits), hinge_G(fake_logits)')
     hinge_D, hinge_G = answer
     real, fake = torch.randn(2, 4, 1, 6, 6)*2
     d, g = call(hinge_D, real, fake), call(hinge_G, fake)
-    need(float(call(hinge_D, real + 100, fake - 100)) == 0, 'a judge who is right by far should have nothing left to learn: loss 0')
-    number(float(d), .5*(F.relu(1 - real).mean() + F.relu(1 + fake).mean()).item(), 1e-4, 'hinge_D is off: a margin of 1 on either side, means, half for real and half for fake')
-    number(float(g), -fake.mean().item(), 1e-4, 'hinge_G is off: G has no margin; it is paid for every bit that the logits rise')
+    satisfied = float(call(hinge_D, real + 100, fake - 100))
+    need(satisfied == 0, 'a discriminator that is right by far should have a loss of 0')
+    expected = .5*(F.relu(1 - real).mean() + F.relu(1 + fake).mean()).item()
+    number(float(d), expected, 1e-4, 'hinge_D is off: a margin of 1 on either side, means, and our half for each')
+    number(float(g), -fake.mean().item(), 1e-4, 'hinge_G is off: G has no margin, it is the mean of -z')

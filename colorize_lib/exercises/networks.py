@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
+"""What the checkers of these exercises ask for, shown on wrong answers. Solve the exercises first: this notebook gives them away
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/networks.html.md"""
 
@@ -7,20 +7,74 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/networks.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/11_networks.ipynb #c6e5ce48
+# %% ../../nbs/exercises/11_networks.ipynb #6df4c41c
 import numpy as np, torch, torch.nn.functional as F
+from torch import nn
 
 from ..engine.metrics import ab_cell, color_prior
 from .checker import call, checks, need, no_checks, number, rgb_tensor, same
 from ..lab import lab_to_rgb, rgb_to_lab
-from ..networks.classification import bin_centers, gamut_bins, rebalancing
+from ..networks.classification import annealed_mean, bin_centers, gamut_bins, rebalancing, soft_encode
+from ..networks.pix2pix_unet import Pix2PixUnet
 from ..photos.pictures import open_photo
 from ..photos.samples import carried_photos, paint_scene
 from ..unet import n_params
 
-# %% ../../nbs/exercises/11_networks.ipynb #7e677bba
+# %% ../../nbs/exercises/11_networks.ipynb #3747bd51
+def _with_dropout(net, x, n):
+    net.eval()
+    for m in net.modules():
+        if isinstance(m, nn.Dropout): m.train()
+    with torch.no_grad(): out = torch.stack([net(x) for _ in range(n)])
+    net.eval()
+    return out.std(0, correction=0).mean().item()
+
+@checks('networks/01_pix2pix_unet.1', 'spread(net, x, n): how much dropout varies a prediction')
+def _spread(spread):
+    torch.manual_seed(0)
+    net, x = Pix2PixUnet(nf=8, n_down=4), torch.rand(1, 1, 32, 32)*2 - 1
+    for m in net.modules():
+        if isinstance(m, nn.BatchNorm2d): m.running_var.fill_(.01)
+    expected, before = _with_dropout(net, x, 200), [b.clone() for b in net.buffers()]
+    found = call(spread, net, x, 200)
+    need(all(torch.equal(a, b) for a, b in zip(before, net.buffers())),
+         'the statistics of the batch norms have changed: only dropout may be in training mode')
+    need(not any(m.training for m in net.modules()), 'afterwards a part of the network is still in training mode')
+    need(found != 0, 'all predictions are equal: was dropout on?')
+    number(found, expected, .15*expected,
+           f'it is {found:.2g}, about {expected:.2g} is expected: the standard deviation over the predictions '
+           'of each value, then the mean over all values')
+
+# %% ../../nbs/exercises/11_networks.ipynb #9abd26fb
+@checks('networks/01_pix2pix_unet.2', 'how many weights bilinear upsampling and 3x3 convolutions leave')
+def _bilinear(answer):
+    with torch.device('meta'): net = Pix2PixUnet()
+    pairs = sum(m.in_channels*m.out_channels for m in net.modules() if isinstance(m, nn.ConvTranspose2d))
+    need(answer != n_params(net) - 16*pairs, 'upsampling has no weights, but the 3x3 convolutions do')
+    number(answer, n_params(net) - (16 - 9)*pairs, 0,
+           'a kernel has 9 weights in place of 16 for each pair of channels; all other weights stay')
+
+# %% ../../nbs/exercises/11_networks.ipynb #737a2061
+@checks('networks/01_pix2pix_unet.3', 'evened(weight): a transposed convolution without a checkerboard')
+def _evened(evened):
+    torch.manual_seed(0)
+    weight = torch.randn(5, 3, 4, 4)
+    out = torch.as_tensor(call(evened, weight)).float()
+    need(out.shape == weight.shape, f'the shape is {tuple(out.shape)}, expected {tuple(weight.shape)}')
+    constant = torch.randn(1, 5, 1, 1).expand(1, 5, 8, 8)
+    flat = F.conv_transpose2d(constant, out, stride=2, padding=1)[..., 4:-4, 4:-4]
+    off = flat.std((2, 3)).max()
+    need(off < 1e-4, f'a constant input still gives a pattern (its standard deviation is {off:.2g})')
+    sums = weight.view(5, 3, 2, 2, 2, 2).sum((2, 4), keepdim=True) # of the four entries that meet in a pixel
+    nearest = weight.view(5, 3, 2, 2, 2, 2) + (sums.mean((3, 5), keepdim=True) - sums)/4
+    change, least = (out - weight).norm(), (nearest.reshape_as(weight) - weight).norm()
+    need(change < 1.001*least, f'no pattern, but the weights change by {change:.1f} where {least:.1f} would do')
+
+# %% ../../nbs/exercises/11_networks.ipynb #2ef99a26
 @checks('networks/02_lite_unet.1', 'how many times fewer weights a split 5x5 convolution has')
-def _split_5(answer): number(answer, 25*96**2/(25*96 + 96**2), .05, 'whole: kernel times channels times channels. Split: a kernel for each channel, then a 1x1 convolution')
+def _split_5(answer):
+    number(answer, 25*96**2/(25*96 + 96**2), .05,
+           'whole: kernel times channels times channels. Split: a kernel for each channel, then a 1x1 convolution')
 
 @checks('networks/02_lite_unet.2', 'coarse_color(rgb, k): colour at a fraction of the size')
 def _coarse(coarse_color):
@@ -31,43 +85,58 @@ def _coarse(coarse_color):
         out = torch.as_tensor(call(coarse_color, rgb, k))
         need(out.shape == rgb.shape, f'the shape is {tuple(out.shape)}, expected {tuple(rgb.shape)}')
         theirs, truth = rgb_to_lab(out.float()), rgb_to_lab(lab_to_rgb(torch.cat([lum, small], 1)))
+        lost, wanted = [(o - rgb_to_lab(rgb))[:, 1:].abs().mean() for o in (theirs, truth)]
         need((theirs - truth)[:, :1].abs().mean() < 1, 'the lightness has lost detail: only a* and b* may')
-        need((theirs - rgb_to_lab(rgb))[:, 1:].abs().mean() > (truth - rgb_to_lab(rgb))[:, 1:].abs().mean()/2, 'the colours have kept all their detail')
-        need((theirs - truth)[:, 1:].abs().mean() < 3, 'the colours are off: average over k x k pixels, bring up smoothly')
+        need(lost > wanted/2, 'the colours have kept all their detail')
+        need((theirs - truth)[:, 1:].abs().mean() < 3,
+             'the colours are off: average over k x k pixels, then upsample bilinearly')
 
-@checks('networks/02_lite_unet.3', 'separable(ni, nf, k): look around, then mix')
+# %% ../../nbs/exercises/11_networks.ipynb #996c2270
+@checks('networks/02_lite_unet.3', 'separable(ni, nf, k): look at neighbours, then mix')
 def _separable(separable):
     for ni, nf, k in ((8, 12, 3), (6, 4, 5)):
         net = call(separable, ni, nf, k)
         x = torch.randn(1, ni, 11, 13, requires_grad=True)
         out = call(net, x)
-        need(out.shape == (1, nf, 11, 13), f'{ni} channels in, {nf} wanted: the shape is {tuple(out.shape)}, expected {(1, nf, 11, 13)}')
-        need(n_params(net) == ni*k*k + ni*nf, f'{n_params(net)} weights for {ni}, {nf} channels and k={k}: looking around should cost ni*k*k, mixing ni*nf, and no bias')
+        shape, expected, n = tuple(out.shape), (1, nf, 11, 13), n_params(net)
+        need(shape == expected, f'{ni} channels in, {nf} wanted: the shape is {shape}, expected {expected}')
+        need(n == ni*k*k + ni*nf, f'{n} weights for {ni}, {nf} channels and k={k}: '
+                                  'looking at neighbours should cost ni*k*k, mixing ni*nf, and no bias')
         out[0, :, 5, 6].sum().backward()
         seen = (x.grad[0].abs().sum(0) > 0).nonzero()
         need((seen.amax(0) - seen.amin(0) + 1).tolist() == [k, k], f'an output should see {k}x{k} pixels')
 
-# %% ../../nbs/exercises/11_networks.ipynb #4068bbfb
-def _pair(answer, what): need(isinstance(answer, (tuple, list)) and len(answer) == 2, f'expected two numbers: {what}')
+# %% ../../nbs/exercises/11_networks.ipynb #6d24d9b1
+def _pair(answer, what):
+    need(isinstance(answer, (tuple, list)) and len(answer) == 2, f'expected two numbers: {what}')
 
 @checks('networks/03_classification.1', '(share, weighted): how much is nearly gray')
 def _nearly_gray(answer):
     _pair(answer, 'the share of the pixels, and their share of the weights')
-    rgb = torch.cat([torch.from_numpy(np.array(open_photo(p).resize((128, 128)))).view(-1, 3) for p in carried_photos()]).T.view(3, -1, 1)/255
+    photos = [np.array(open_photo(p).resize((128, 128))) for p in carried_photos()]
+    rgb = torch.cat([torch.from_numpy(o).view(-1, 3) for o in photos]).T.view(3, -1, 1)/255
     ab = rgb_to_lab(rgb)[1:]
     near = ab.norm(dim=0) <= 10
-    number(answer[0], near.float().mean().item(), .01, 'the share of the pixels is off: how far is a colour from gray in the ab plane?')
+    number(answer[0], near.float().mean().item(), .01,
+           'the share of the pixels is off: how far is a colour from gray in the ab plane?')
     weights = rebalancing(color_prior(rgb))[torch.searchsorted(gamut_bins(), ab_cell(ab))]
-    need(abs(float(answer[1]) - (weights*near).mean().item()) > .005, 'a share of the pixels, weighted, has to be divided by the weights of all pixels (their mean is not 1: the prior was smoothed)')
-    number(answer[1], (weights*near).sum().item()/weights.sum().item(), .005, 'the share of the pixels is right, that of the weights is off: each pixel has the weight of its class')
+    need(abs(float(answer[1]) - (weights*near).mean().item()) > .005,
+         'a share of the pixels, weighted, has to be divided by the weights of all pixels '
+         '(their mean is not 1: the prior was smoothed)')
+    number(answer[1], (weights*near).sum().item()/weights.sum().item(), .005,
+           'the share of the pixels is right, that of the weights is off: each pixel has the weight of its class')
 
+# %% ../../nbs/exercises/11_networks.ipynb #d34dd8b5
 @checks('networks/03_classification.2', '(classes, weights), with cells of 5 units')
 def _finer(answer):
     _pair(answer, 'the classes, and the weights of the head')
     steps = torch.arange(0, 256, 3)/255
     ab = rgb_to_lab(torch.cartesian_prod(steps, steps, steps).T.reshape(3, 1, -1))[1:]
-    number(answer[0], len((ab/5).round().flatten(1).T.unique(dim=0)), 12, 'the number of classes is off: as `gamut_bins` does it, with cells half as wide (and twice as many along each axis)')
-    number(answer[1], float(answer[0])*65, 0, 'the classes are right; and the head? From 64 features to one logit a class, and each class has a bias')
+    number(answer[0], len((ab/5).round().flatten(1).T.unique(dim=0)), 12,
+           'the number of classes is off: as `gamut_bins` does it, with cells half as wide '
+           '(and twice as many along each axis)')
+    number(answer[1], float(answer[0])*65, 0,
+           'the classes are right; and the head? From 64 features to one logit a class, and each class has a bias')
 
 @checks('networks/03_classification.3', 'median(z): half of the probability on either side')
 def _median(median):
@@ -75,12 +144,29 @@ def _median(median):
     out = call(median, z)
     same(out, torch.zeros(2, 2, 3, 4), float('inf')) # shape and finite numbers
     for at, centers, axis in zip(torch.as_tensor(np.asarray(out)).unbind(1), bin_centers().T, 'ab'):
-        below, above = [(z*far.movedim(-1, 1)).sum(1).max().item() for far in (centers < at[..., None] - .01, centers > at[..., None] + .01)]
-        need(max(below, above) <= .5001, f'along {axis}: somewhere {max(below, above):.0%} of the probability lies on one side. A median is the value of a class, with at most half on either side')
+        sides = centers < at[..., None] - .01, centers > at[..., None] + .01
+        most = max((z*side.movedim(-1, 1)).sum(1).max().item() for side in sides)
+        need(most <= .5001, f'along {axis}: somewhere {most:.0%} of the probability lies on one side. '
+                            'A median is the value of a class, with at most half on either side')
 
-# %% ../../nbs/exercises/11_networks.ipynb #7abf192a
+# %% ../../nbs/exercises/11_networks.ipynb #05d4b06c
+@checks('networks/03_classification.5', 'chroma_share(ab, T): how saturated the annealed mean is')
+def _chroma_share(chroma_share):
+    torch.manual_seed(0)
+    ab = torch.cat([torch.randn(2, 300)*8, torch.randn(2, 200)*5 + torch.tensor([[45.], [20.]])], 1)
+    z = soft_encode(ab[None, :, None]).mean(-1, keepdim=True)
+    for T in (1., .38, .01):
+        own, predicted = ab.norm(dim=0).mean(), annealed_mean(z.clamp(min=1e-9).log(), T).norm()
+        found = call(chroma_share, ab, T)
+        wrong = (predicted/ab.mean(1).norm()).item()
+        need(abs(float(found) - wrong) > .01, 'the mean distance of the pixels from gray is wanted below the line, '
+                                              'not the distance of their mean colour')
+        number(found, (predicted/own).item(), .01,
+               f'at T={T} it is off: encode, mean over the pixels, logarithm, annealed mean, then divide')
+
+# %% ../../nbs/exercises/11_networks.ipynb #242ee3aa
 no_checks({
+    'networks/01_pix2pix_unet.4': 'project: what becomes of the peaks in a longer training',
     'networks/02_lite_unet.4': 'project: a ResNet-18 body as encoder',
     'networks/03_classification.4': 'project: 5 neighbours or 10',
-    'networks/03_classification.5': 'the annealed mean in place of the median',
 })

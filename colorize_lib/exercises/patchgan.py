@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
+"""The checkers of this chapter's exercises, shown on wrong answers. They give solutions away: solve the exercises first
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/patchgan.html.md"""
 
@@ -8,31 +8,72 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/patchgan.html.md"""
 __all__ = []
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #7c5280c3
+from math import log
+
 import torch
 from torch import nn
 
-from .checker import call, checks, need, no_checks, number
+from .checker import call, checks, choice, need, no_checks, number, same
 from ..patchgan import patch_grid, receptive_field
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #67d6b395
-@checks('04_patchgan.1', 'the n_down whose patches are larger than 64 pixels')
-def _too_deep(answer):
-    number(answer, next(n for n in range(9) if receptive_field(n) > 64), 0, 'receptive_field tells; the smallest such n_down is wanted')
+# %% ../../nbs/exercises/05_patchgan.ipynb #e37480ef
+@checks('04_patchgan.1', 'the logit of a probability of 0.9')
+def _logit(answer):
+    hint = 'the sigmoid of your logit has to be 0.9: look for the formula of the odds'
+    if isinstance(answer, (int, float)) and abs(answer - log(9, 10)) < .01: hint = 'the logarithm is the natural one'
+    number(answer, log(9), .005, hint)
+
+# %% ../../nbs/exercises/05_patchgan.ipynb #d882ff14
+def _grid_and_field(size, n_down, kernel):
+    "Patches along a side, from real convolutions; and pixels along the side of a patch"
+    strides, x, field = [2]*n_down + [1, 1], torch.zeros(1, 1, size, size, device='meta'), 1
+    for stride in strides: x = nn.Conv2d(1, 1, kernel, stride, padding=1, device='meta')(x)
+    for stride in strides[::-1]: field = field*stride + kernel - stride
+    return x.shape[-1], field
 
 @checks('04_patchgan.2', 'grid_and_field(size, n_down, kernel)')
-def _grid_and_field(grid_and_field):
+def _both(grid_and_field):
     for size, n_down, kernel in ((256, 3, 4), (96, 2, 4), (64, 1, 4), (256, 3, 3), (100, 2, 5)):
-        strides, x, field = [2]*n_down + [1, 1], torch.zeros(1, 1, size, size, device='meta'), 1
-        for stride in strides: x = nn.Conv2d(1, 1, kernel, stride, padding=1, device='meta')(x)
-        for stride in strides[::-1]: field = field*stride + kernel - stride
-        if kernel == 4: assert (x.shape[-1], field) == (patch_grid(size, n_down), receptive_field(n_down))
-        out = call(grid_and_field, size, n_down, kernel)
-        need(isinstance(out, (tuple, list)) and len(out) == 2, 'expected a pair: patches along a side, pixels along a side of a patch')
-        number(out[0], x.shape[-1], 0, f'size={size}, n_down={n_down}, kernel={kernel}: the grid is not what convolutions give')
-        number(out[1], field, 0, f'size={size}, n_down={n_down}, kernel={kernel}: the grid is right, the patch is not')
+        grid, field = _grid_and_field(size, n_down, kernel)
+        out, what = call(grid_and_field, size, n_down, kernel), f'size={size}, n_down={n_down}, kernel={kernel}'
+        need(isinstance(out, (tuple, list)) and len(out) == 2,
+             'expected a pair: patches along a side, pixels along a side of a patch')
+        number(out[0], grid, 0, f'{what}: the grid is not what convolutions give')
+        number(out[1], field, 0, f'{what}: the grid is right, the patch is not')
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #41589173
-no_checks({
-    '04_patchgan.3': 'wrong colours upside down',
-    '04_patchgan.4': 'project: the share of influence in the middle',
-})
+# %% ../../nbs/exercises/05_patchgan.ipynb #9ad2a43f
+@checks('04_patchgan.3', 'a letter: why colours alone give upside-down fakes away')
+def _flipped(answer):
+    choice(answer, '13546f929bde', '04_patchgan.3',
+           hint='what can a discriminator that sees a* and b* only know? And what did it fail to learn before?')
+
+# %% ../../nbs/exercises/05_patchgan.ipynb #895a1f52
+def _per_pixel(values, size):
+    "Mean over all patches of 70 pixels, in steps of 8 from -23, that cover a pixel"
+    total, count, n = torch.zeros(size, size), torch.zeros(size, size), values.shape[-1]
+    for i in range(n):
+        for j in range(n):
+            (top, bottom), (left, right) = [(max(8*k - 23, 0), min(8*k + 47, size)) for k in (i, j)]
+            total[top:bottom, left:right] += values[0, 0, i, j]
+            count[top:bottom, left:right] += 1
+    return total/count
+
+@checks('04_patchgan.4', 'per_pixel(logits, size): p(real) of each pixel')
+def _map(per_pixel):
+    torch.manual_seed(0)
+    for size in (96, 64):
+        logits = 3*torch.randn(1, 1, patch_grid(size), patch_grid(size))
+        expected = _per_pixel(logits.sigmoid(), size)
+        out = call(per_pixel, logits, size)
+        if isinstance(out, torch.Tensor) and out.shape == expected.shape:
+            for order in (_per_pixel(logits, size), _per_pixel(logits, size).sigmoid()):
+                need((out - order).abs().max() > 1e-3, 'each patch first becomes a probability, then they are averaged')
+        same(out, expected, 1e-3, f'{size} pixels: patch i covers the pixels from 8i-23 to 8i+46 that are in the photo')
+
+# %% ../../nbs/exercises/05_patchgan.ipynb #360a0c7f
+@checks('04_patchgan.5', 'the factor of four inactive leaky ReLUs')
+def _inactive(answer):
+    number(answer, .2**4, 1e-5, 'each inactive unit multiplies the gradient by its slope, and there are four in a row')
+
+# %% ../../nbs/exercises/05_patchgan.ipynb #c2606ddf
+no_checks({'04_patchgan.6': 'project: the share of influence in the middle'})

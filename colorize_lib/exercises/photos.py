@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
+"""What the checkers of these exercises ask for, shown on wrong answers. Solve the exercises first: this notebook gives them away
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/photos.html.md"""
 
@@ -7,25 +7,27 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/photos.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/09_photos.ipynb #8adae136
+# %% ../../nbs/exercises/09_photos.ipynb #05d0d3d2
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np, torch
 from PIL import Image, ImageOps
 
-from .checker import call, checks, need, no_checks, number, rgb_tensor
+from .checker import call, checks, need, no_checks, number, rgb_tensor, seal
 from ..lab import lab_to_rgb, rgb_to_lab
 from ..photos.pictures import PhotoError, is_gray, open_photo
 from ..photos.samples import carried_photos, paint_scene
 
-# %% ../../nbs/exercises/09_photos.ipynb #2ec10581
+# %% ../../nbs/exercises/09_photos.ipynb #728adfbd
 def _hwc(rgb): return (rgb*255).round().byte().permute(1, 2, 0).numpy()
 
 def _tone(scene, hue, chroma=14):
     "A scene as a print in one tone"
     lum, hue = rgb_to_lab(rgb_tensor(scene))[:1], torch.tensor(hue).deg2rad()
-    return lab_to_rgb(torch.cat([lum*.6 + 20, torch.ones_like(lum)*hue.cos()*chroma, torch.ones_like(lum)*hue.sin()*chroma]))
+    ones = torch.ones_like(lum)
+    return lab_to_rgb(torch.cat([lum*.6 + 20, ones*hue.cos()*chroma, ones*hue.sin()*chroma]))
 
 @checks('photos/01_pictures.1', 'the tolerance at which a colour photo counts as gray')
 def _tolerance(answer):
@@ -36,14 +38,18 @@ def _tolerance(answer):
 @checks('photos/01_pictures.2', 'is_toned(rgb): prints in one tone')
 def _toned(is_toned):
     for i, (kind, hue) in enumerate(dict(sepia=65., blue=250., red=20., green=150.).items()):
-        need(call(is_toned, _hwc(_tone(paint_scene(i, 64), hue))), f'a print in one tone was not found ({kind})')
-    for i in range(12): need(not call(is_toned, np.array(paint_scene(i, 64))), 'a scene with blue sky and green or yellow land was taken for a print in one tone')
+        found = call(is_toned, _hwc(_tone(paint_scene(i, 64), hue)))
+        need(found, f'a print in one tone was not found ({kind})')
+    for i in range(12):
+        found = call(is_toned, np.array(paint_scene(i, 64)))
+        need(not found, 'a scene with blue sky and green or yellow land was taken for a print in one tone')
 
-# %% ../../nbs/exercises/09_photos.ipynb #b4ce94f3
+# %% ../../nbs/exercises/09_photos.ipynb #524ca15d
 @checks('photos/01_pictures.3', 'usable(paths): the good ones, and why the others are not')
 def _usable(usable):
     with TemporaryDirectory() as folder:
-        good, text, empty, half, gone = paths = [Path(folder)/nm for nm in ('good.png', 'notes.jpg', 'empty.png', 'half.png', 'gone.jpg')]
+        names = 'good.png', 'notes.jpg', 'empty.png', 'half.png', 'gone.jpg'
+        good, text, empty, half, gone = paths = [Path(folder)/nm for nm in names]
         paint_scene(0, 64).save(good)
         text.write_text('not a photo')
         empty.touch()
@@ -53,12 +59,20 @@ def _usable(usable):
             try: open_photo(path)
             except PhotoError as e: reasons[path] = e.reason
         out = call(usable, paths)
-        need(isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], dict), 'expected a pair: a list of good paths, and a dict from path to reason')
-        need(list(out[0]) == [good], f'there is one good photo among the five; you found {len(out[0])}')
-        need(set(out[1]) == set(reasons), 'the keys of the dict are not the paths of the four bad files')
-        need(out[1] == reasons, "the reasons are not those that PhotoError gives: look at its attributes")
+    need(isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], dict),
+         'expected a pair: a list of good paths, and a dict from path to reason')
+    need(list(out[0]) == [good], f'there is one good photo among the five; you found {len(out[0])}')
+    need(set(out[1]) == set(reasons), 'the keys of the dict are not the paths of the four bad files')
+    need(out[1] == reasons, 'the reasons are not those that PhotoError gives: look at its attributes')
 
-# %% ../../nbs/exercises/09_photos.ipynb #608ab8db
+# %% ../../nbs/exercises/09_photos.ipynb #8406290e
+@checks('photos/01_pictures.4', 'how many pixels a big JPEG is decoded to')
+def _decoded(answer):
+    need(answer != 4000*3000, 'this is the full size; with size=256 less is decoded')
+    number(answer, 500*375, 0,
+           'a half, a quarter or an eighth of both sides: the smallest for which both are at least size')
+
+# %% ../../nbs/exercises/09_photos.ipynb #ef62a36c
 @checks('photos/02_samples.1', 'how many sample photos are real')
 def _real(answer): number(answer, len(carried_photos()), 0, 'ask sample_photos for two numbers of scenes: what stays?')
 
@@ -69,32 +83,33 @@ def _sunset(sunset):
         out = call(sunset, scene.copy())
         need(isinstance(out, Image.Image) and out.size == scene.size, 'expected a PIL.Image of the same size')
         (lum, *before), (lum2, *after) = [rgb_to_lab(rgb_tensor(o.convert('RGB'))) for o in (scene, out)]
-        need((lum - lum2).abs().mean() < 2, f'its gray version has changed by {(lum - lum2).abs().mean():.1f} L* on average: less than 2 is wanted')
+        off = (lum - lum2).abs().mean()
+        need(off < 2, f'its gray version has changed by {off:.1f} L* on average: less than 2 is wanted')
         change = (torch.stack(after) - torch.stack(before)).mean((1, 2))
         need(change.norm() > 6, 'the colours have hardly changed')
         need(change.sum() > 0, 'towards evening a* and b* should grow: red and yellow')
 
 @checks('photos/02_samples.3', 'a picture whose gray version hides an object')
 def _hidden(picture):
-    need(isinstance(picture, Image.Image) and picture.mode == 'RGB' and min(picture.size) >= 32, 'expected an RGB PIL.Image of at least 32 pixels')
+    need(isinstance(picture, Image.Image) and picture.mode == 'RGB' and min(picture.size) >= 32,
+         'expected an RGB PIL.Image of at least 32 pixels')
     lum, ab = rgb_to_lab(rgb_tensor(picture)).split([1, 2])
     need(lum.std() < .5, f'its lightness still shows something: L* varies by {lum.std():.1f}, less than 0.5 is wanted')
-    need(ab.flatten(1).std(1).norm() > 15, 'in colour there is little to see: make the object and its surroundings differ more in a* or b*')
+    need(ab.flatten(1).std(1).norm() > 15,
+         'in colour there is little to see: make the object and its surroundings differ more in a* or b*')
 
-# %% ../../nbs/exercises/09_photos.ipynb #94a681f0
+# %% ../../nbs/exercises/09_photos.ipynb #252abc05
 def _saved_again(img, side, quality):
-    from io import BytesIO
     img.resize((side, side), Image.BICUBIC).save(file := BytesIO(), 'JPEG', quality=quality)
     return Image.open(file)
 
 @checks('photos/03_cache.1', 'squeeze(img, side): all of the photo in a square')
 def _squeeze(squeeze):
     img = Image.fromarray(np.array(paint_scene(3, 96))[:60])
-    truth = torch.from_numpy(np.array(img.resize((40, 40), Image.BICUBIC))).double()
+    truth, cut = img.resize((40, 40), Image.BICUBIC), ImageOps.fit(img, (40, 40), Image.BICUBIC)
     out = call(squeeze, img.copy(), 40)
     need(np.shape(out) == (40, 40, 3), f'the shape is {np.shape(out)}, expected (side, side, 3)')
-    cut = torch.from_numpy(np.array(ImageOps.fit(img, (40, 40), Image.BICUBIC))).double()
-    off = lambda other: (torch.as_tensor(np.array(out)).double() - other).abs().mean()
+    def off(other): return np.abs(np.array(out, float) - np.array(other, float)).mean()
     need(off(truth) < off(cut), 'this is cut: what lies at the left and right edge of the photo is missing')
     need(off(truth) < 6, 'the colours are off: they should be those of the photo, 0 to 255')
 
@@ -104,16 +119,22 @@ def _same_photo(is_same):
     for a in scenes[:6]:
         need(call(is_same, a, a.copy()), 'a picture is not the same as its copy')
         for side, quality in ((96, 60), (64, 85)):
-            need(call(is_same, a, _saved_again(a, side, quality)), f'a picture saved as JPEG with {side} pixels was not recognised')
+            found = call(is_same, a, _saved_again(a, side, quality))
+            need(found, f'a picture saved as JPEG with {side} pixels was not recognised')
     for a, b in zip(scenes, scenes[1:]): need(not call(is_same, a, b), 'a false alarm: two different scenes')
 
+# %% ../../nbs/exercises/09_photos.ipynb #ec61a83e
 @checks('photos/03_cache.3', "the size of the paper's cache, in bytes")
 def _cache_size(answer):
-    number(answer, 3*(2000*256**2 + 8000*int(256*1.125)**2), 0, 'bytes of one photo times photos; and training photos are kept larger than validation photos, by zoom')
+    need(answer != 3*10_000*256**2, 'training photos are wider and higher than validation photos')
+    number(answer, 3*(2000*256**2 + 8000*288**2), 0, 'three bytes a pixel, times pixels, times photos; for both kinds')
 
-# %% ../../nbs/exercises/09_photos.ipynb #c0e116e5
-no_checks({
-    'photos/01_pictures.4': 'time saved by decoding at a fraction of the size',
-    'photos/02_samples.4': 'project: a lighthouse with red and white bands',
-    'photos/03_cache.4': 'the lock, and what goes wrong without it',
-})
+@checks('photos/03_cache.4', 'what goes wrong without the lock')
+def _without_lock(answer):
+    need(isinstance(answer, str) and set(answer) <= set('abc'), "expected letters, such as 'ac'")
+    need('c' not in answer, 'look at `_read`: what does it compare before it returns an array?')
+    right = seal(''.join(sorted(set(answer))), 'photos/03_cache.4') == '0569c4757b4e'
+    need(right, 'let B run a whole line of `_made` between any two lines of A: the loop that deletes, and the mkdir')
+
+# %% ../../nbs/exercises/09_photos.ipynb #d680f615
+no_checks({'photos/02_samples.4': 'project: a lighthouse with red and white bands'})

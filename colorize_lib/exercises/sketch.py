@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
+"""What the checkers of these exercises ask for, shown on wrong answers. Solve the exercises first: this notebook gives them away
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/sketch.html.md"""
 
@@ -7,27 +7,34 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/sketch.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/10_sketch.ipynb #a5abd839
+# %% ../../nbs/exercises/10_sketch.ipynb #bdbea6a6
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageChops, ImageDraw
 
-from .checker import call, checks, need, no_checks, number
+from .checker import call, checks, need, no_checks, number, seal
 from ..sketch.drawings import draw_house
 from ..sketch.sketch import gaussian_blur
 
-# %% ../../nbs/exercises/10_sketch.ipynb #3419a48f
+# %% ../../nbs/exercises/10_sketch.ipynb #4fefd27c
+def _as_sketch(out, lightness):
+    "A student's drawing as a tensor, if it has the right shape and range"
+    out = torch.as_tensor(out).float()
+    shape, expected = tuple(out.shape), tuple(lightness.shape)
+    need(shape == expected, f'the shape is {shape}, expected that of lightness, {expected}')
+    need(out.min() >= 0 and out.max() <= 1.001, 'it leaves [0, 1]; white paper is 1')
+    return out
+
 @checks('sketch/01_sketch.1', 'light_side(lightness): the line on the other side of an edge')
 def _light_side(light_side):
     step = torch.cat([torch.full((1, 1, 24, 24), .3), torch.full((1, 1, 24, 24), .8)], -1)
     for photo in (step, step.flip(-1)):
-        out = torch.as_tensor(call(light_side, photo)).float()
-        need(out.shape == photo.shape, f'the shape is {tuple(out.shape)}, expected that of lightness, {tuple(photo.shape)}')
-        need(out.min() >= 0 and out.max() <= 1.001, 'it leaves [0, 1]; white paper is 1')
-        row = out[0, 0, 12] if photo is step else out[0, 0, 12].flip(0)
+        row = _as_sketch(call(light_side, photo), photo)[0, 0, 12]
+        if photo is not step: row = row.flip(0)
         need(row[:12].min() > .95 and row[-12:].min() > .95, 'far from the edge the paper is not white')
         need(row[18:24].min() > .95, 'there is a line on the dark side of the edge')
         need(row[24:27].min() < .85, 'on the light side of the edge there is no line')
 
+# %% ../../nbs/exercises/10_sketch.ipynb #d241570e
 def _coherence(sketch):
     "1 if all slopes of a picture `(1,1,H,W)` point one way, 0 if they point everywhere"
     x = gaussian_blur(sketch, 1.)[0, 0]
@@ -38,21 +45,31 @@ def _coherence(sketch):
 @checks('sketch/01_sketch.2', 'hatching(lightness, weight, detail): a style of parallel lines')
 def _hatching(hatching):
     tones = torch.tensor([1., .8, .5, .2]).view(-1, 1, 1, 1).expand(-1, 1, 64, 64)
-    out = torch.as_tensor(call(hatching, tones, 1., .5)).float()
-    need(out.shape == tones.shape, f'the shape is {tuple(out.shape)}, expected that of lightness, {tuple(tones.shape)}')
-    need(out.min() >= 0 and out.max() <= 1.001, 'it leaves [0, 1]; white paper is 1')
+    out = _as_sketch(call(hatching, tones, 1., .5), tones)
     ink = 1 - out.mean((1, 2, 3))
+    shares = ', '.join(f'{o:.0%}' for o in ink.tolist())
     need(ink[0] < .03, f'white stays white; yours has {ink[0]:.0%} of ink on it')
-    need((ink.diff() > .04).all(), f'the darker, the more ink; on lightnesses of 1, 0.8, 0.5 and 0.2 yours has {", ".join(f"{o:.0%}" for o in ink.tolist())}')
+    need((ink.diff() > .04).all(),
+         f'the darker, the more ink; on lightnesses of 1, 0.8, 0.5 and 0.2 yours has {shares}')
     need(out[1:3].std((1, 2, 3)).min() > .05, 'this is gray, and not made of lines')
-    need(max(_coherence(out[1:2]), _coherence(out[2:3])) > .5, 'its marks have no common direction: parallel lines are wanted')
+    direction = max(_coherence(out[1:2]), _coherence(out[2:3]))
+    need(direction > .5, 'its marks have no common direction: parallel lines are wanted')
 
+# %% ../../nbs/exercises/10_sketch.ipynb #f1808e7c
 @checks('sketch/01_sketch.3', 'the corner of a white photo, blurred with zeros around it')
 def _corner(answer):
-    number(answer, gaussian_blur(F.pad(torch.ones(1, 1, 32, 32), (16,)*4), 2.)[0, 0, 16, 16].item(), .02,
-           'along a side: which part of the kernel lies on the photo? (The middle pixel belongs to it as a whole.) And a corner lies at two sides')
+    white = F.pad(torch.ones(1, 1, 32, 32), (16,)*4)
+    number(answer, gaussian_blur(white, 2.)[0, 0, 16, 16].item(), .02,
+           'along a side: which part of the kernel lies on the photo? (The middle pixel belongs to it as a whole.) '
+           'And a corner lies at two sides')
 
-# %% ../../nbs/exercises/10_sketch.ipynb #825d5ab9
+@checks('sketch/01_sketch.4', 'what leaves a pencil drawing as it is')
+def _unchanged(answer):
+    need(isinstance(answer, str) and set(answer) <= set('abcd'), "expected letters, such as 'bd'")
+    right = seal(''.join(sorted(set(answer))), 'sketch/01_sketch.4') == 'a35c3c7a5a84'
+    need(right, 'put each change into g / blur(g): a blur of a sum is the sum of blurs, and a blur has no direction')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #13740730
 _blues = (60, 90, 150), (90, 120, 200), (120, 160, 230)
 
 def _torn_sheet(blue, size=256):
@@ -60,13 +77,16 @@ def _torn_sheet(blue, size=256):
     sheet = Image.new('RGB', (size, size), (246, 244, 238))
     for y in range(20, size, 24): ImageDraw.Draw(sheet).line([0, y, size, y], fill=blue, width=2)
     house = draw_house(size).point(lambda v: 90 + v*165//255)
-    return ImageChops.multiply(sheet, house.convert('RGB')), np.asarray(sheet)[..., 0] < 240, np.asarray(house) < 200
+    drawn = ImageChops.multiply(sheet, house.convert('RGB'))
+    return drawn, np.asarray(sheet)[..., 0] < 240, np.asarray(house) < 200
 
-@checks('sketch/02_drawings.2', 'the width of a line that the closing takes for paper')
+@checks('sketch/02_drawings.2', 'the width of a line that survives the closing')
 def _wide_line(answer):
     window = 256//24*2 + 1 # of `_paper`, which sees a drawing of 512 pixels at half its size
-    number(answer, 2*window, 3, 'how large does _paper see the drawing, and how large is its window there? A closing fills what is narrower')
+    number(answer, 2*window, 3, 'how many pixels has the window `r` when the larger side is 256? '
+                                'And how wide is that in the drawing of 512 pixels?')
 
+# %% ../../nbs/exercises/10_sketch.ipynb #5cc1ca5b
 @checks('sketch/02_drawings.3', 'without_blue(img): a drawing without the lines of its paper')
 def _without_blue(without_blue):
     for blue in _blues:
@@ -76,14 +96,16 @@ def _without_blue(without_blue):
         before, after = (np.asarray(o.convert('L'), float) for o in (img, out))
         near = np.any([np.roll(lines, k, 0) for k in range(-3, 4)], axis=0)
         paper, ruled, drawn = ~near & ~pencil, lines & ~pencil, pencil & ~near
-        contrast = lambda o, where, paper=paper: np.median(o[paper]) - o[where].mean()
+        def contrast(gray, where, paper=paper): return np.median(gray[paper]) - gray[where].mean()
         need(np.median(after[paper]) > 200, 'the paper has become dark')
         need(contrast(after, drawn) > .6*contrast(before, drawn), 'what was drawn with a pencil has become pale')
         need(contrast(after, ruled) < .25*contrast(before, ruled), f'lines of the blue {blue} are still to be seen')
 
-# %% ../../nbs/exercises/10_sketch.ipynb #ab37f08f
-no_checks({
-    'sketch/01_sketch.4': 'one style, all styles',
-    'sketch/02_drawings.1': 'a photo of a drawing in bad light',
-    'sketch/02_drawings.4': 'what looks like a drawing, and is none',
-})
+@checks('sketch/02_drawings.4', 'what is_dark_mode finds')
+def _dark_modes(answer):
+    need(isinstance(answer, str) and set(answer) <= set('abcd'), "expected letters, such as 'bd'")
+    right = seal(''.join(sorted(set(answer))), 'sketch/02_drawings.4') == 'd858ccba1a1b'
+    need(right, 'two questions: is most of the sheet dark? And are its rare, strong details brighter than around them?')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #6831fd98
+no_checks({'sketch/02_drawings.1': 'a photo of a drawing in bad light'})

@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
+"""The checkers of this chapter's exercises, shown on wrong answers. They give solutions away: solve the exercises first
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/unet.html.md"""
 
@@ -8,36 +8,88 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/unet.html.md"""
 __all__ = []
 
 # %% ../../nbs/exercises/04_unet.ipynb #df5aaee4
+from copy import deepcopy
 from unittest.mock import patch
 
 import torch, torch.nn.functional as F
 from torch import nn
 
-from .checker import Hint, call, checks, need, no_checks, number, seal
+from .checker import Hint, call, checks, choice, need, no_checks, number, same, seal
 from ..unet import Unet, n_params
 
-# %% ../../nbs/exercises/04_unet.ipynb #e5a5d3e4
-@checks('03_unet.1', 'how many times fewer weights half the channels have')
-def _half(answer): number(answer, n_params(Unet())/n_params(Unet(nf=32)), .02, 'n_params counts; nf is what is halved. (And why is it not 2?)')
+# %% ../../nbs/exercises/04_unet.ipynb #324d08ce
+class _AsInC(int):
+    "A whole number whose division rounds towards zero, as in C: -75 % 16 is -11"
+    def __neg__(self): return _AsInC(-int(self))
+    def __add__(self, other): return _AsInC(int(self) + int(other))
+    def __sub__(self, other): return _AsInC(int(self) - int(other))
+    def __rsub__(self, other): return _AsInC(int(other) - int(self))
+    def __mul__(self, other): return _AsInC(int(self)*int(other))
+    def __floordiv__(self, other): return _AsInC(int(int(self)/int(other)))
+    def __mod__(self, other): return self - self//other*other
+    __radd__, __rmul__ = __add__, __mul__
 
+# %% ../../nbs/exercises/04_unet.ipynb #e4667790
+@checks('03_unet.1', 'missing(size, multiple), with the remainder of C')
+def _missing(missing):
+    for size, multiple in ((75, 16), (81, 16), (1, 32), (80, 16), (7, 8)):
+        expected = -size % multiple
+        found = call(missing, size, multiple)
+        number(found, expected, 0, f'missing({size}, {multiple}) is {found}: size plus padding is the next multiple')
+        found = call(missing, _AsInC(size), _AsInC(multiple))
+        number(found, expected, 0, f'right in Python. With the remainder of C, missing({size}, {multiple}) is {found}')
+
+# %% ../../nbs/exercises/04_unet.ipynb #dd35ddd2
 @checks('03_unet.2', 'the receptive field at the bottom of Unet(n_down=4)')
 def _field(answer):
     number(answer, answer, 0, '') # a number at all?
-    need(seal(f'{float(answer):g}', '03_unet.2') == '5263379831fb', 'go from the bottom up: a 3x3 convolution adds 2 pixels of its own grid; a max-pool doubles what is there (and how many convolutions are there?)')
+    need(seal(f'{float(answer):g}', '03_unet.2') == '5263379831fb',
+         'go from the bottom up: a 3x3 convolution adds 2 pixels, and a max-pool doubles. How many of each are there?')
 
+# %% ../../nbs/exercises/04_unet.ipynb #bb77d6b9
 @checks('03_unet.3', 'StridedUnet(n_in, n_out, nf, n_down): no max-pooling')
 def _strided(net):
     def no_pooling(*_, **__): raise Hint('it still pools: max_pool2d was called')
     net, x = call(net, 1, 2, 4, 3), torch.rand(2, 1, 37, 45)*2 - 1
-    need(isinstance(net, nn.Module) and not any(isinstance(m, nn.MaxPool2d) for m in net.modules()), 'expected a module without MaxPool2d')
+    pools = isinstance(net, nn.Module) and any(isinstance(m, nn.MaxPool2d) for m in net.modules())
+    need(isinstance(net, nn.Module) and not pools, 'expected a module without MaxPool2d')
     with patch.object(F, 'max_pool2d', no_pooling), patch.object(torch, 'max_pool2d', no_pooling): out = call(net, x)
-    need(out.shape == (2, 2, 37, 45), f'37x45 pixels went in, the output has the shape {tuple(out.shape)}, expected (2, 2, 37, 45)')
+    need(out.shape == (2, 2, 37, 45), f'37x45 pixels went in, the output has the shape {tuple(out.shape)}, '
+                                      'expected (2, 2, 37, 45)')
     need(out.abs().max() <= 1, 'the output leaves [-1, 1]')
-    need(n_params(net) > n_params(Unet(nf=4, n_down=3)), 'a convolution in place of a max-pool has weights; yours has no more than Unet')
+    need(n_params(net) > n_params(Unet(nf=4, n_down=3)),
+         'a convolution in place of a max-pool has weights, and yours has no more than Unet')
     out.sum().backward()
     need(all(p.grad is not None for p in net.parameters()), 'it has weights that are not used')
 
-# %% ../../nbs/exercises/04_unet.ipynb #b3ab69bf
-no_checks({
-    '03_unet.4': 'project: draw resnet_unet',
-})
+# %% ../../nbs/exercises/04_unet.ipynb #26340b22
+def _conv_and_bn(bias, stride):
+    "A convolution and a batch norm in evaluation mode, all of whose numbers matter"
+    conv, bn = nn.Conv2d(3, 5, 3, stride, padding=1, bias=bias), nn.BatchNorm2d(5).eval()
+    for o in (bn.weight, bn.running_var): nn.init.uniform_(o, .3, 3.)
+    for o in (bn.bias, bn.running_mean): nn.init.uniform_(o, -2., 2.)
+    return conv, bn
+
+@checks('03_unet.4', 'folded(conv, bn): one convolution')
+def _folded(folded):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 8, 9)
+    for bias, stride in ((False, 1), (True, 1), (False, 2)):
+        conv, bn = _conv_and_bn(bias, stride)
+        before, expected = deepcopy((conv, bn)), bn(conv(x)).detach()
+        one = call(folded, conv, bn)
+        need(isinstance(one, nn.Conv2d), f'expected an nn.Conv2d, this is {type(one).__name__}')
+        what = f'bias={bias}, stride={stride}'
+        same(call(one, x), expected, 1e-3, f'a convolution with {what}: its output differs from that of conv and bn')
+        for new, old in zip((conv, bn), before):
+            kept = all(torch.equal(a, b) for a, b in zip(new.state_dict().values(), old.state_dict().values()))
+            need(kept, f'{type(new).__name__} was changed: make a new convolution')
+
+# %% ../../nbs/exercises/04_unet.ipynb #0a51d897
+@checks('03_unet.5', 'a letter: what goes wrong with clamp in place of tanh')
+def _clamp(answer):
+    choice(answer, '95846586f43c', '03_unet.5',
+           hint='let x = torch.tensor(3., requires_grad=True), clamp it, and look at the gradient')
+
+# %% ../../nbs/exercises/04_unet.ipynb #f8d20412
+no_checks({'03_unet.6': 'project: draw resnet_unet'})

@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
+"""The checkers of the exercises on widgets, shown on wrong answers. Spoilers ahead: solve the exercises first
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/widgets.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/widgets.html.md"""
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/exercises/15_widgets.ipynb #f6a89628
+# %% ../../nbs/exercises/15_widgets.ipynb #8155db7c
 import re
 from collections import Counter
 from io import BytesIO
@@ -17,7 +17,7 @@ from threading import Event, get_ident
 import anywidget, numpy as np, torch
 from PIL import Image
 
-from .checker import call, checks, need, no_checks, number, same
+from .checker import call, checks, choice, need, no_checks, number, same
 from .training import tiny_fit
 from ..lab import lab_to_rgb, rgb_to_lab
 from ..photos.samples import paint_scene
@@ -27,7 +27,7 @@ from ..widgets.loss_explorer import ResultsError, load_results
 from ..widgets.monitor import TimeShare, TrainingMonitor
 from ..widgets.pieces import BeforeAfter
 
-# %% ../../nbs/exercises/15_widgets.ipynb #b0098095
+# %% ../../nbs/exercises/15_widgets.ipynb #b95fee8a
 def _worker():
     worker = ModelWorker(None)
     worker.__dict__['colorizer'] = 'the model'
@@ -46,8 +46,10 @@ def _events(answer):
     gate.set()
     for job in jobs: job.result(5)
     worker.pool.shutdown()
-    number(answer, len(done), 0, 'let `done` be a list, and each job append to it: which jobs have begun, which are dropped, which is the newest?')
+    number(answer, len(done), 0, 'let `done` be a list, and each job append to it: '
+           'which jobs have begun, which are dropped, which is the newest?')
 
+# %% ../../nbs/exercises/15_widgets.ipynb #1482b9ac
 @checks('widgets/01_jobs.2', 'results(worker, jobs): an exception where a job failed')
 def _results(results):
     worker, threads = _worker(), set()
@@ -60,13 +62,15 @@ def _results(results):
     try:
         out = call(results, worker, [good(1), bad, good(2)])
         need(isinstance(out, (list, tuple)) and len(out) == 3, 'three jobs: expected a list of three')
-        need(isinstance(out[1], KeyError), 'the second job raises a KeyError: expected that exception itself, as a value')
-        need([out[0], out[2]] == [('the model', 1), ('the model', 2)], 'the results of the jobs that work are not there, in their order')
+        failed = isinstance(out[1], KeyError)
+        need(failed, 'the second job raises a KeyError: expected that exception itself, as a value')
+        expected = [('the model', 1), ('the model', 2)]
+        need([out[0], out[2]] == expected, 'the results of the jobs that work are not there, in their order')
         need(get_ident() not in threads, "the jobs ran in the page's own thread: the worker has a better one")
         need(list(call(results, worker, [])) == [], 'without jobs there are no results')
     finally: worker.pool.shutdown()
 
-# %% ../../nbs/exercises/15_widgets.ipynb #e2f30bcd
+# %% ../../nbs/exercises/15_widgets.ipynb #1b343cd3
 def _file(pictures, kind, **options):
     pictures[0].save(file := BytesIO(), kind, append_images=pictures[1:], save_all=len(pictures) > 1, **options)
     return file.getvalue()
@@ -76,21 +80,28 @@ def _megapixels(megapixels):
     for (w, h), kind in (((400, 300), 'JPEG'), ((120, 800), 'PNG'), ((640, 64), 'GIF')):
         noise = Image.fromarray(np.random.default_rng(w).integers(0, 256, (h, w, 3), np.uint8))
         data = _file([noise], kind)
-        number(call(megapixels, data[:len(data)//8]), w*h/1e6, 1e-4, f'a {kind} of {w}x{h} pixels: not its width times its height in millions')
+        hint = f'a {kind} of {w}x{h} pixels: not its width times its height in millions'
+        number(call(megapixels, data[:len(data)//8]), w*h/1e6, 1e-4, hint)
+
+# %% ../../nbs/exercises/15_widgets.ipynb #74443164
+def _error(a, b):
+    "Mean difference of two pictures, of 255"
+    return np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() if a.size == b.size else 255
 
 @checks('widgets/01_jobs.6', 'frames(data): all pictures of an animation')
 def _frames(frames):
     scenes = [paint_scene(i, 48) for i in range(3)]
     for kind, n in (('GIF', 3), ('PNG', 1)):
         out = call(frames, _file(scenes[:n], kind))
-        need(isinstance(out, (list, tuple)) and all(isinstance(o, Image.Image) for o in out), 'expected a list of PIL.Images')
+        pictures = isinstance(out, (list, tuple)) and all(isinstance(o, Image.Image) for o in out)
+        need(pictures, 'expected a list of PIL.Images')
         need(len(out) == n, f'a {kind} with {n} {"pictures" if n > 1 else "picture"} in it; you found {len(out)}')
         need(all(o.mode == 'RGB' for o in out), f'the modes are {", ".join(o.mode for o in out)}: a network wants RGB')
-        error = lambda o, scene: np.abs(np.asarray(o, float) - np.asarray(scene, float)).mean() if o.size == scene.size else 255
-        need(n == 1 or error(out[0], out[1]) > 0, 'all pictures are equal: a file that was moved on is still the same object')
-        need(max(map(error, out, scenes)) < 15, 'the pictures are not those of the file, in their order')
+        one_object = n > 1 and _error(out[0], out[1]) == 0
+        need(not one_object, 'all pictures are equal: a file that was moved on is still the same object')
+        need(max(map(_error, out, scenes)) < 15, 'the pictures are not those of the file, in their order')
 
-# %% ../../nbs/exercises/15_widgets.ipynb #bb7212d6
+# %% ../../nbs/exercises/15_widgets.ipynb #6db5cd83
 @checks('widgets/02_pieces.1', 'follow(stage): a list of where the line has been dragged')
 def _follow(follow):
     stage = BeforeAfter()
@@ -98,81 +109,60 @@ def _follow(follow):
     need(isinstance(log, list), f'expected the list itself, empty at first; this is {type(log).__name__}')
     stage.position, stage.busy = 20., True
     stage.position = 70.
-    need(log == [20., 70.], f'the line was set to 20 and to 70 (and the piece to busy); in the list is {str(log)[:60]}')
+    moved = 'the line was set to 20 and to 70 (and the piece to busy)'
+    need(log == [20., 70.], f'{moved}; in the list is {str(log)[:60]}')
+
+_in_javascript = {
+    'render': 'what does the browser call?', 'click': 'nothing in its JavaScript listens to clicks',
+    r'''['"`]count['"`]''': 'its JavaScript does not know the trait',
+    'save_changes|[.]send[(]': 'its JavaScript keeps the count to itself: what tells Python?'}
 
 @checks('widgets/02_pieces.2', 'a Piece that counts its clicks')
 def _clicks(piece):
     need(isinstance(piece, type) and issubclass(piece, anywidget.AnyWidget), 'expected a class made from Piece')
     w = call(piece)
     trait = w.traits().get('count')
-    need(trait is not None and trait.metadata.get('sync'), 'expected a trait `count` that Python and the browser share')
+    shared = trait is not None and trait.metadata.get('sync')
+    need(shared, 'expected a trait `count` that Python and the browser share')
     need(w.count == 0, f'it begins with {w.count}')
-    js = str(w._esm)
-    for pattern, what in (('render', 'what does the browser call?'), ('click', 'nothing in its JavaScript listens to clicks'), (r'''['"`]count['"`]''', 'its JavaScript does not know the trait'),
-                          ('save_changes|[.]send[(]', 'its JavaScript keeps the count to itself: what tells Python?')): need(re.search(pattern, js), what)
+    for pattern, what in _in_javascript.items(): need(re.search(pattern, str(w._esm)), what)
 
-@checks('widgets/03_colorize_app.1', 'stale(shots, look): what does not look as the sliders say')
+# %% ../../nbs/exercises/15_widgets.ipynb #b52f5ad5
+@checks('widgets/03_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
 def _stale(stale):
     now, before = RenderSettings('grayscale', None, 1.), RenderSettings('grayscale', None, .5)
-    shots = [AppPhoto('a.jpg', b'-', 'done', look=now), AppPhoto('b.jpg', b'-', 'done', look=before), AppPhoto('c.jpg', b'-', 'working', look=before), AppPhoto('d.jpg', state='failed', message='too large'),
-             AppPhoto('e.jpg', b'-', 'failed', look=before), AppPhoto('f.jpg', b'-', 'failed', look=now), AppPhoto('g.jpg', b'-')]
-    out = [getattr(o, 'name', o) for o in call(stale, shots, now)]
+    states = dict(a=('done', now), b=('done', before), c=('working', before), e=('failed', before), f=('failed', now),
+                  g=('waiting', None))
+    photos = [AppPhoto(f'{name}.jpg', b'-', state, settings=settings) for name, (state, settings) in states.items()]
+    photos.insert(3, AppPhoto('d.jpg', state='failed', message='too large'))
+    out = [getattr(o, 'name', o) for o in call(stale, photos, now)]
     need('a.jpg' not in out and 'f.jpg' not in out, 'one of them was made (or has failed) with these very settings')
     need('c.jpg' not in out and 'g.jpg' not in out, 'one of them is being worked on, or its turn is still to come')
-    need('d.jpg' not in out, 'of one of them there is nothing to colour: it was refused before it came')
+    need('d.jpg' not in out, 'of one of them there is nothing to colour: it was refused before its bytes arrived')
     need(out == ['b.jpg', 'e.jpg'], f'you found {len(out)}, there are others, or in another order')
+
+# %% ../../nbs/exercises/15_widgets.ipynb #4e2a6561
+def _names():
+    "Lists of names, the last one with names that numbering would make"
+    yield from ([], ['a.png', 'b.jpg'], ['a.png', 'a.jpg'], ['a.png']*4)
+    numbered = [o for i in range(4) for o in (f'{i}_a.png', f'a_{i}.png', f'a ({i}).png', f'a-{i}.png')]
+    yield ['a.png', 'a.png', *numbered, 'a.png']
 
 @checks('widgets/03_colorize_app.2', 'unique(names): no two equal names in a zip file')
 def _unique(unique):
-    for names in ([], ['a.png', 'b.jpg'], ['a.png', 'a.jpg'], ['a.png']*4, ['a.png', 'a.png', *(f'{p}a{s}.png' for i in range(4) for p, s in ((f'{i}_', ''), ('', f'_{i}'), ('', f' ({i})'), ('', f'-{i}'))), 'a.png']):
+    for names in _names():
         out = call(unique, list(names))
-        need(isinstance(out, (list, tuple)) and len(out) == len(names), f'{len(names)} names: expected a list of as many')
+        as_many = isinstance(out, (list, tuple)) and len(out) == len(names)
+        need(as_many, f'{len(names)} names: expected a list of as many')
         name, n = Counter(out).most_common(1)[0] if out else ('', 0)
         need(n < 2, f'of {len(names)} names, {name} is there {n} times')
-        need([Path(o).suffix for o in out] == [Path(o).suffix for o in names], 'a suffix has changed: it says of which kind a file is')
-        need(all(o == nm for i, (o, nm) in enumerate(zip(out, names)) if nm not in names[:i]), 'a name that was there for the first time has changed (perhaps another one had taken it already?)')
+        suffixes = [Path(o).suffix for o in names]
+        need([Path(o).suffix for o in out] == suffixes, 'a suffix has changed: it says of which kind a file is')
+        for i, (new, old) in enumerate(zip(out, names)):
+            need(new == old or old in names[:i], 'a name that was there for the first time has changed '
+                 '(perhaps another one had taken it already?)')
 
-# %% ../../nbs/exercises/15_widgets.ipynb #12a3cca6
-def _island(lightness):
-    "Which part of the square from -110 to 110 has a colour of this lightness"
-    b, a = torch.meshgrid(torch.linspace(110, -110, 111), torch.linspace(-110, 110, 111), indexing='ij')
-    rgb = lab_to_rgb(torch.stack([torch.full_like(a, lightness), a, b]), clamp=False)
-    return ((rgb > -.001) & (rgb < 1.001)).all(0).float().mean().item()
-
-@checks('widgets/05_lab_explorer.2', 'the L* whose island of colours is the largest')
-def _largest(answer):
-    number(answer, 50, 50, 'L* lies between 0 and 100')
-    yours, largest = _island(float(answer)), max(_island(v) for v in range(2, 100, 2))
-    need(yours >= .97*largest, f'this island covers {yours:.0%} of the square from -110 to 110, another one {largest:.0%}')
-
-@checks('widgets/05_lab_explorer.3', 'a picture whose gray tells b*')
-def _told(picture):
-    need(isinstance(picture, Image.Image) and min(picture.size) >= 16, 'expected a PIL.Image of at least 16 pixels')
-    rgb = torch.from_numpy(np.array(picture.convert('RGB'))).permute(2, 0, 1)/255
-    std, told = rgb_to_lab(rgb)[2].std().item(), told_by_gray(rgb)['b*']
-    need(std > 8, f'b* varies by {std:.1f} only: more than 8 is wanted')
-    need(told > .9, f'its gray tells {told:.0%} of b*: more than 90% is wanted')
-
-@checks('widgets/06_loss_explorer.2', 'a file of results with three networks')
-def _three(path):
-    need(isinstance(path, (str, Path)), f'expected the path of a file, this is {type(path).__name__}')
-    try: results = load_results(path)
-    except ResultsError as e: need(False, str(e))
-    values = {m.value for m in results.methods if m.kind == 'both'}
-    need(len(values) == 3, f"of the kind 'both' there are {len(values)} values: three are wanted, one a network")
-    need(len({m.pictures.tobytes() for m in results.methods if m.kind == 'both'}) == 3, 'two of the networks have made exactly the same pictures')
-
-@checks('widgets/06_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
-def _by_temperature(by_temperature):
-    p = torch.softmax(torch.randn(6, 50)*1.5, 1).masked_fill(torch.rand(6, 50) < .2, 0)
-    p, centers = p/p.sum(1, keepdim=True), torch.rand(50, 2)*2 - 1
-    for T in (1., .38, .01):
-        truth = torch.softmax(p.double().log()/T, 1) @ centers.double()
-        out = call(by_temperature, p, centers, T)
-        if T == .01: need(torch.as_tensor(out).isfinite().all(), 'T=0.01: there is a NaN in it. How small does 0.05 become in float32, if raised to the power 100?')
-        same(out, truth, 2e-3, f'T={T:g}: the colours are off')
-
-# %% ../../nbs/exercises/15_widgets.ipynb #6f7315f5
+# %% ../../nbs/exercises/15_widgets.ipynb #76fa49aa
 @checks('widgets/04_sketch_pad.2', 'mirrored(drawing): draw half a face')
 def _mirrored(mirrored):
     for w, h in ((64, 48), (65, 40)):
@@ -189,39 +179,107 @@ def _darkest(gray, x, y):
     x, y, r = int(x*size), int(y*size), max(2, size//50)
     return gray[max(0, y - r):y + r + 1, max(0, x - r):x + r + 1].min()
 
+# %% ../../nbs/exercises/15_widgets.ipynb #0d2a897f
+_strokes = [[(.1, .2), (.9, .2)], [(.7, .5), (.3, .5), (.3, .9)]]
+_inked = (.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)
+
 @checks('widgets/04_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
 def _draw(draw):
-    strokes = [[(.1, .2), (.9, .2)], [(.7, .5), (.3, .5), (.3, .9)]]
     for size in (64, 300):
-        out = call(draw, strokes, size)
+        out = call(draw, _strokes, size)
         need(isinstance(out, Image.Image) and out.size == (size, size), 'expected a PIL.Image of size x size pixels')
         gray = np.asarray(out.convert('L'), float)
+        dark = lambda x, y, gray=gray: _darkest(gray, x, y) < 128
         need(np.median(gray) > 200, 'the paper is not white')
-        need(_darkest(gray, .2, .7) > 128 or _darkest(gray, .6, .2) < 128, 'x and y have changed places: x goes to the right, y goes down')
-        need(_darkest(gray, .5, .8) > 128, 'it stands on its head: y goes down')
-        for x, y in ((.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)): need(_darkest(gray, x, y) < 128, f'with size={size}, at x={x}, y={y} there should be a dark line')
-        need(_darkest(gray, .8, .35) > 128, 'from the end of one stroke to the next the pen was lifted')
+        need(not dark(.2, .7) or dark(.6, .2), 'x and y have changed places: x goes to the right, y goes down')
+        need(not dark(.5, .8), 'it stands on its head: y goes down')
+        for x, y in _inked: need(dark(x, y), f'with size={size}, at x={x}, y={y} there should be a dark line')
+        need(not dark(.8, .35), 'from the end of one stroke to the next the pen was lifted')
 
-# %% ../../nbs/exercises/15_widgets.ipynb #5cc207fa
+# %% ../../nbs/exercises/15_widgets.ipynb #54380c91
+def _island(lightness):
+    "Which part of the square from -110 to 110 has a colour of this lightness"
+    b, a = torch.meshgrid(torch.linspace(110, -110, 111), torch.linspace(-110, 110, 111), indexing='ij')
+    rgb = lab_to_rgb(torch.stack([torch.full_like(a, lightness), a, b]), clamp=False)
+    return ((rgb > -.001) & (rgb < 1.001)).all(0).float().mean().item()
+
+# %% ../../nbs/exercises/15_widgets.ipynb #7c08d945
+@checks('widgets/05_lab_explorer.1', 'what is in L*, and what in a* and b*')
+def _channels(letter):
+    hint = 'compare the two pictures: where can you still recognise the face, and where are only blotches?'
+    choice(letter, '5cd61f2f39aa', 'widgets/05_lab_explorer.1', hint=hint)
+
+@checks('widgets/05_lab_explorer.2', 'the L* whose island of colours is the largest')
+def _largest(answer):
+    number(answer, 50, 50, 'L* lies between 0 and 100')
+    yours, largest = _island(float(answer)), max(_island(v) for v in range(2, 100, 2))
+    covers = f'this island covers {yours:.0%} of the square from -110 to 110'
+    need(yours >= .97*largest, f'{covers}, another one {largest:.0%}')
+
+@checks('widgets/05_lab_explorer.3', 'a picture whose gray tells b*')
+def _told(picture):
+    fits = isinstance(picture, Image.Image) and min(picture.size) >= 16
+    need(fits, 'expected a PIL.Image of at least 16 pixels')
+    rgb = torch.from_numpy(np.array(picture.convert('RGB'))).permute(2, 0, 1)/255
+    std, told = rgb_to_lab(rgb)[2].std().item(), told_by_gray(rgb)['b*']
+    need(std > 8, f'b* varies by {std:.1f} only: more than 8 is wanted')
+    need(told > .9, f'its gray tells {told:.0%} of b*: more than 90% is wanted')
+
+# %% ../../nbs/exercises/15_widgets.ipynb #1f33ff24
+@checks('widgets/06_loss_explorer.1', 'why a low temperature gives patches')
+def _patches(letter):
+    hint = 'look at the formula of the temperature: which pixels does the colour of one pixel depend on?'
+    choice(letter, 'bb70d01204a7', 'widgets/06_loss_explorer.1', hint=hint)
+
+@checks('widgets/06_loss_explorer.2', 'a file of results with three networks')
+def _three(path):
+    need(isinstance(path, (str, Path)), f'expected the path of a file, this is {type(path).__name__}')
+    try: results = load_results(path)
+    except ResultsError as e: need(False, str(e))
+    both = [m for m in results.methods if m.kind == 'both']
+    n = len({m.value for m in both})
+    need(n == 3, f"of the kind 'both' there are {n} values: three are wanted, one a network")
+    different = len({m.pictures.tobytes() for m in both})
+    need(different == 3, 'two of the networks have made exactly the same pictures')
+
+# %% ../../nbs/exercises/15_widgets.ipynb #71148f89
+@checks('widgets/06_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
+def _by_temperature(by_temperature):
+    p = torch.softmax(torch.randn(6, 50)*1.5, 1).masked_fill(torch.rand(6, 50) < .2, 0)
+    p, centers = p/p.sum(1, keepdim=True), torch.rand(50, 2)*2 - 1
+    for T in (1., .38, .01):
+        truth = torch.softmax(p.double().log()/T, 1) @ centers.double()
+        out = call(by_temperature, p, centers, T)
+        if T == .01:
+            nan = 'T=0.01: there is a NaN in it. How small does 0.05 become in float32, if raised to the power 100?'
+            need(torch.as_tensor(out).isfinite().all(), nan)
+        same(out, truth, 2e-3, f'T={T:g}: the colours are off')
+
+# %% ../../nbs/exercises/15_widgets.ipynb #0c22b58e
 @checks('widgets/07_monitor.1', 'seconds between two drawings of 50 ms')
 def _pause(answer):
     now = [0.]
-    budget = TimeShare(.01, 1., clock=lambda: now[0])
-    budget.begin()
-    with budget: now[0] += .05
-    number(answer, budget.next - now[0], .06, 'a drawing may take a hundredth of the time; and with pauses of a second it would take more')
+    time_share = TimeShare(.01, 1., clock=lambda: now[0])
+    time_share.begin()
+    with time_share: now[0] += .05
+    hint = 'a drawing may take a hundredth of the time; and with pauses of a second it would take more'
+    number(answer, time_share.next - now[0], .06, hint)
 
-@checks('widgets/07_monitor.2', 'running_median(points, n): spikes are forgotten')
+@checks('widgets/07_monitor.2', 'running_median(points, n): outliers are forgotten')
 def _running_median(running_median):
     points = [(3*i + 1, float(v)) for i, v in enumerate(np.random.default_rng(2).normal(1, .1, 30))]
     points[12] = (points[12][0], 50.)
     for n in (1, 3, 7):
         out = list(map(tuple, call(running_median, list(points), n)))
-        need(len(out) == len(points) and all(len(o) == 2 for o in out), 'expected as many pairs (step, value) as there are points')
+        pairs = len(out) == len(points) and all(len(o) == 2 for o in out)
+        need(pairs, 'expected as many pairs (step, value) as there are points')
         need([o[0] for o in out] == [o[0] for o in points], 'the steps have changed')
-        truth = torch.tensor([np.median([v for _, v in points[max(0, i + 1 - n):i + 1]]) for i in range(len(points))])
-        same([float(o[1]) for o in out], truth, 1e-4, f'n={n}: not the medians of a point and the n - 1 before it (fewer at the beginning)')
+        windows = [points[max(0, i + 1 - n):i + 1] for i in range(len(points))]
+        truth = torch.tensor([np.median([v for _, v in window]) for window in windows])
+        hint = f'n={n}: not the medians of a point and the n - 1 before it (fewer at the beginning)'
+        same([float(o[1]) for o in out], truth, 1e-4, hint)
 
+# %% ../../nbs/exercises/15_widgets.ipynb #d25caf8e
 @checks('widgets/07_monitor.3', 'a TrainingMonitor that keeps its strips')
 def _keeps(monitor_class):
     monitor = call(monitor_class, show=False, pause=0., share=1e9)
@@ -229,22 +287,26 @@ def _keeps(monitor_class):
     tiny_fit(monitor, epochs=2)
     frames = getattr(monitor, 'frames', None)
     need(isinstance(frames, list), 'after training it should hold a list, monitor.frames')
-    need(len(frames) == 9, f'eight steps were drawn, and the end: nine strips; in the list are {len(frames)}')
-    need(not np.array_equal(np.asarray(frames[0]), np.asarray(frames[-1])), 'the first strip and the last one are equal')
+    drawn = 'eight steps were drawn, and the end: nine strips'
+    need(len(frames) == 9, f'{drawn}; in the list are {len(frames)}')
+    moved = not np.array_equal(np.asarray(frames[0]), np.asarray(frames[-1]))
+    need(moved, 'the first strip and the last one are equal')
 
-# %% ../../nbs/exercises/15_widgets.ipynb #54ee79f1
+@checks('widgets/07_monitor.4', 'photos coloured in training mode: what changes?')
+def _training_mode(letter):
+    hint = 'some layers keep a state that is not trained by gradients: when do they update it, and who uses it?'
+    choice(letter, 'b4f2af14281c', 'widgets/07_monitor.4', hint=hint)
+
+# %% ../../nbs/exercises/15_widgets.ipynb #9260624e
 no_checks({
     'widgets/01_jobs.3': 'project: forget a model that has no work',
     'widgets/01_jobs.5': 'what a preview saves, and how far it is off',
     'widgets/02_pieces.3': 'keyboard only, and a screen reader',
     'widgets/03_colorize_app.3': 'the app without code, with your models',
     'widgets/03_colorize_app.4': 'project: the true colours as a third layer',
-    'widgets/04_sketch_pad.1': 'when does the sky turn blue?',
-    'widgets/04_sketch_pad.4': 'project: coloured pens as hints',
-    'widgets/05_lab_explorer.1': 'without L*, without a* and b*',
+    'widgets/04_sketch_pad.1': 'which style of lines gives the best colours?',
+    'widgets/04_sketch_pad.4': 'project: coloured pens',
     'widgets/05_lab_explorer.4': 'project: recolour all pixels of one gray',
-    'widgets/06_loss_explorer.1': 'which photo gains from the judge?',
-    'widgets/06_loss_explorer.4': 'the maps of a judge that begins',
-    'widgets/07_monitor.4': 'the curve of colourfulness',
+    'widgets/06_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
     'widgets/07_monitor.5': 'project: the worst photos',
 })

@@ -1,4 +1,4 @@
-"""Who colours best, by how much, and is it certain?
+"""Which method colours best, by how much, and is the difference certain?
 
 Docs: https://OWNER.github.io/colorize_lib/experiments/compare.html.md"""
 
@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/colorize_lib/experiments/compare.html.md"""
 __all__ = ['compare', 'Comparison', 'ComparisonError', 'load_comparison', 'comparison_markdown', 'comparison_grid',
            'comparison_curves', 'main']
 
-# %% ../../nbs/experiments/03_compare.ipynb #1229da32
+# %% ../../nbs/experiments/03_compare.ipynb #5444bd8e
 import gc, json, shutil, sys
 from argparse import ArgumentParser, BooleanOptionalAction, RawDescriptionHelpFormatter
 from contextlib import redirect_stdout
@@ -23,6 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torchvision.transforms.v2.functional import resize
 
+# %% ../../nbs/experiments/03_compare.ipynb #e9487dcc
 from ..engine.callbacks import TrainingError
 from ..engine.checks import check_choice
 from ..engine.metrics import measures, photo_metrics
@@ -35,64 +36,115 @@ from ..photos.pictures import photo_files, show_grid
 from ..results import baseline_labels, colored, evaluate, interval_table
 from ..unet import n_params
 
-# %% ../../nbs/experiments/03_compare.ipynb #debdd386
+# %% ../../nbs/experiments/03_compare.ipynb #c8ee62fc
 def _fingerprint(dls):
     "How many photos, and a digest of what they show"
     digest, squares = sha256(), [o for dl in (dls.train, dls.valid) for o in dl.dataset.array]
-    for o in squares: digest.update(o[8::16].tobytes()) # every 16th row tells photos apart, and ten thousand are read in a second
+    for o in squares: digest.update(o[8::16].tobytes())
     return f'{len(squares)} with the fingerprint {digest.hexdigest()[:12]}'
 
-def _settings(photos, plan, amount, unit): return json.loads(json.dumps(asdict(plan) | dict(budget=f'{amount:g} {unit}', photos=photos)))
+def _settings(photos, plan, amount, unit):
+    return json.loads(json.dumps(asdict(plan) | dict(budget=f'{amount:g} {unit}', photos=photos)))
+
+def _write(path, content):
+    "Bytes, text, or what JSON can hold: completely or not at all"
+    if not isinstance(content, (bytes, str)): content = json.dumps(content, indent=1) + '\n'
+    with atomic_path(path) as part: part.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 def _claim(folder, settings):
     "Make the folder of a method, or check that it belongs to the same comparison"
     folder.mkdir(parents=True, exist_ok=True)
     if not (file := folder/'settings.json').exists(): return _write(file, settings)
     was = json.loads(file.read_text(encoding='utf-8'))
-    differ = [f'{k} was {was.get(k)}, is {settings.get(k)}' for k in {**was, **settings} if was.get(k) != settings.get(k)]
-    if differ: raise ValueError(f'{folder}: belongs to another comparison: {"; ".join(differ)}. Name another folder, or remove this one')
+    changed = [k for k in {**was, **settings} if was.get(k) != settings.get(k)]
+    if not changed: return
+    differ = '; '.join(f'{k} was {was.get(k)}, is {settings.get(k)}' for k in changed)
+    raise ValueError(f'{folder}: belongs to another comparison: {differ}. Name another folder, or remove this one')
 
-def _write(path, content):
-    "Bytes, text, or what JSON can hold: whole or not at all"
-    if not isinstance(content, (bytes, str)): content = json.dumps(content, indent=1) + '\n'
-    with atomic_path(path) as part: part.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-# %% ../../nbs/experiments/03_compare.ipynb #bff38b3f
-def _verdicts(learn, n):
-    "What the judge says about the first true and predicted photos, patch by patch"
+# %% ../../nbs/experiments/03_compare.ipynb #816a8e91
+def _patch_logits(learn, n):
+    "The discriminator's output on the first true and predicted photos, patch by patch"
     x, y = [o[:n] for o in learn.dls.valid.one_batch()]
-    model, judge = learn.model.eval(), learn.discriminator.eval()
-    with torch.no_grad(): return {k: judge(x, o)[:, 0].half().cpu() for k, o in dict(real_logits=y, fake_logits=model(x)).items()}
+    model, discriminator = learn.model.eval(), learn.discriminator.eval()
+    with torch.no_grad(): logits = dict(real_logits=discriminator(x, y), fake_logits=discriminator(x, model(x)))
+    return {k: v[:, 0].half().cpu() for k, v in logits.items()}
 
-def _measure(learn, folder, names): _write(folder/'photos.csv', evaluate(learn, names=names).to_csv(index=False).encode(errors='backslashreplace')) # names of files need not be Unicode
+def _save_tensors(path, tensors, metadata=None):
+    _write(path, save({k: v.contiguous() for k, v in tensors.items()}, metadata))
 
-def _measure_again(items, plan, folder, names, cache, device):
-    "Measure with the weights that were kept, if a metric is missing"
-    had = pd.read_csv(folder/'photos.csv', nrows=0).columns
-    wanted = {k for k in measures if k != 'lpips'} if names is None else set(names)
-    if wanted <= set(had): return
-    with redirect_stdout(StringIO()): learn = plan_learner(items, plan, folder, cache, device)
-    learn.model.load_state_dict(load_weights(folder/'generator.safetensors')[0].state_dict())
-    learn.model.to(learn.dls.device) # as a fit would do it
-    _measure(learn, folder, [k for k in measures if k in wanted or k in had])
+# %% ../../nbs/experiments/03_compare.ipynb #f938c925
+def _measure(learn, folder, names):
+    table = evaluate(learn, names=names).to_csv(index=False)
+    _write(folder/'photos.csv', table.encode(errors='backslashreplace')) # names of files need not be Unicode
 
-def _measure_method(learn, budget, folder, names):
-    "Write what came of a training: a row a photo, pictures, weights; result.json last, it says that all is there"
+def _keep(learn, budget, folder, names):
+    "Write what came of a training; result.json last, because it says that all is there"
     _measure(learn, folder, names)
     inputs, preds, truths, baselines = next(colored(learn))
     pictures = dict(input=inputs, truth=truths, prediction=preds) | {f'baseline {k}': v for k, v in baselines.items()}
-    pictures = {k: (v[:16].clamp(0, 1)*255).round().byte() for k, v in pictures.items()} | (_verdicts(learn, 16) if learn.gan_losses else {})
-    _write(folder/'pictures.safetensors', save({k: v.contiguous() for k, v in pictures.items()}))
+    pictures = {k: (v[:16].clamp(0, 1)*255).round().byte() for k, v in pictures.items()}
+    if learn.gan_losses:
+        pictures |= _patch_logits(learn, 16)
+        _save_tensors(folder/'discriminator.safetensors', learn.discriminator.state_dict())
+    _save_tensors(folder/'pictures.safetensors', pictures)
     save_weights(learn.model, folder/'generator.safetensors', learn.config)
-    if learn.gan_losses: _write(folder/'discriminator.safetensors', save({k: v.contiguous() for k, v in learn.discriminator.state_dict().items()}))
-    _write(folder/'result.json', dict(used=budget.used, points=budget.points, weights=n_params(learn.model), game=learn.gan_losses,
-                                      n_train=len(learn.dls.train.dataset), n_valid=len(learn.dls.valid.dataset)))
+    counts = dict(n_train=len(learn.dls.train.dataset), n_valid=len(learn.dls.valid.dataset))
+    _write(folder/'result.json', dict(used=budget.used, points=budget.points, weights=n_params(learn.model),
+                                      gan_losses=learn.gan_losses) | counts)
     shutil.rmtree(folder/'checkpoints')
 
-# %% ../../nbs/experiments/03_compare.ipynb #9d771ae9
+# %% ../../nbs/experiments/03_compare.ipynb #9ea29b82
+def _measure_again(items, plan, folder, names, cache, device):
+    "Measure with the weights that were kept, if a metric is missing"
+    had = set(pd.read_csv(folder/'photos.csv', nrows=0).columns)
+    wanted = {k for k in measures if k != 'lpips'} if names is None else set(names)
+    if wanted <= had: return
+    with redirect_stdout(StringIO()): learn = plan_learner(items, plan, folder, cache, device)
+    learn.model.load_state_dict(load_weights(folder/'generator.safetensors')[0].state_dict())
+    learn.model.to(learn.dls.device) # as a fit would do it
+    _measure(learn, folder, [k for k in measures if k in wanted | had])
+
+def _brief(folder):
+    "One method's result in one line"
+    result = json.loads((folder/'result.json').read_text(encoding='utf-8'))
+    psnr, used = pd.read_csv(folder/'photos.csv').psnr, result['used']
+    return f'{used["images"]} images in {used["seconds"]:.0f} s, PSNR {psnr[np.isfinite(psnr)].mean():.2f}'
+
+# %% ../../nbs/experiments/03_compare.ipynb #70e49fc2
+def _train_one(items, folder, plan, amount, unit, minutes, cache, device, metrics):
+    "Train and measure one method; what it diverged of, or ''"
+    def tell(share): print(f'{share:.0%} ', end='', flush=True)
+    try: learn, budget = train_method(items, folder, plan, amount, unit, minutes, cache, device, tell)
+    except TrainingError as e:
+        why = str(e).rpartition('\t')[2] # behind fastai's words about events
+        if 'out of memory' in why: raise TrainingError(f'{folder.name}: {why}') from e # not the method's fault
+        return why
+    _keep(learn, budget, folder, metrics)
+    del learn
+    gc.collect() # a Learner is full of reference cycles, and holds gigabytes: free it before the next one
+    return ''
+
+# %% ../../nbs/experiments/03_compare.ipynb #420174f9
+def _check(items, names, group, base, amount, unit, metrics, cache, device):
+    "What will be trained: `(photos, their fingerprint, plans)`"
+    check_choice('group', group, groups)
+    if unit not in ('seconds', 'images', 'epochs') or not 0 < amount < np.inf:
+        raise ValueError(f"a budget of {amount!r} {unit}: needs to be more than 0 and finite, "
+                         f"in 'seconds', 'images' or 'epochs'")
+    plans = {k: method_plan(k, base) for k in names or groups[group]}
+    photo_metrics(*torch.rand(2, 3, 64, 64), names=metrics) # an unknown metric, a missing package
+    for plan in plans.values():
+        if plan.kwargs.get('pretrained'): generators[plan.generator](**plan.kwargs)
+    items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
+    dls = colorize_dls(items, base.size, base.bs, n_valid=base.n_valid, seed=base.seed, task=base.task, zoom=base.zoom,
+                       cache=cache, device=device)
+    enough_photos(dls)
+    return items, _fingerprint(dls), plans
+
+# %% ../../nbs/experiments/03_compare.ipynb #1c8c1245
 def compare(
     items, # a folder, or paths and images
-    out, # folder for the results, made if need be
+    out, # folder for the results, made if it is missing
     names=None, # keys of `methods`; default: those of the group
     group='methods', # a key of `groups`; the results' files begin with it
     base=small, # a `Plan`: what all methods have in common
@@ -101,100 +153,86 @@ def compare(
     minutes=5, # between checkpoints
     cache=None, device=None, # see `colorize_dls`
 )->'Comparison':
-    "Train and measure several methods on the same photos; call again to go on where it was cut off"
-    items, photos, out, names, plans = _check(items, out, names, group, base, amount, unit, metrics, cache, device)
-    diverged = {}
-    for i, (name, plan) in enumerate(plans.items()):
-        folder = out/name
+    "Train and measure several methods on the same photos; call again to continue after an interruption"
+    items, photos, plans = _check(items, names, group, base, amount, unit, metrics, cache, device)
+    out, diverged = Path(out).expanduser().absolute(), {}
+    for i, (name, plan) in enumerate(plans.items(), 1):
+        folder, why = out/name, ''
         _claim(folder, _settings(photos, plan, amount, unit))
-        print(f'{i + 1}/{len(plans)} {name}: ', end='', flush=True)
+        print(f'{i}/{len(plans)} {name}: ', end='', flush=True)
         if (folder/'result.json').exists(): _measure_again(items, plan, folder, metrics, cache, device)
-        else:
-            try: learn, budget = train_method(items, folder, plan, amount, unit, minutes, cache, device, tell=lambda o: print(f'{o:.0%} ', end='', flush=True))
-            except TrainingError as e:
-                diverged[name] = str(e).rpartition('\t')[2] # behind fastai's words about events
-                if 'out of memory' in diverged[name]: raise TrainingError(f'{name}: {diverged[name]}') from e # no fault of the method
-            else: _measure_method(learn, budget, folder, metrics)
-            learn = budget = None
-            gc.collect() # a Learner is full of cycles, and holds gigabytes: gone before the next one comes
-        print(f'diverged: {diverged[name]}' if name in diverged else _told(folder), flush=True)
-    if not (done := [k for k in names if k not in diverged]): raise TrainingError(f'every method diverged: {"; ".join(diverged.values())}')
-    return _collect(out, group, done, base, f'{amount:g} {unit}', diverged)
+        else: why = _train_one(items, folder, plan, amount, unit, minutes, cache, device, metrics)
+        print(f'diverged: {why}' if why else _brief(folder), flush=True)
+        if why: diverged[name] = why
+    if len(diverged) == len(plans): raise TrainingError(f'every method diverged: {"; ".join(diverged.values())}')
+    return _collect(out, group, [k for k in plans if k not in diverged], base, f'{amount:g} {unit}', diverged)
 
-# %% ../../nbs/experiments/03_compare.ipynb #4a89dd90
-def _check(items, out, names, group, base, amount, unit, metrics, cache, device):
-    check_choice('group', group, groups)
-    if unit not in ('seconds', 'images', 'epochs') or not 0 < amount < np.inf: raise ValueError(f"a budget of {amount!r} {unit}: needs to be more than 0 and finite, in 'seconds', 'images' or 'epochs'")
-    names = list(dict.fromkeys(names or groups[group]))
-    plans = {k: method_plan(k, base) for k in names}
-    photo_metrics(*torch.rand(2, 3, 64, 64), names=metrics) # an unknown metric, a missing package
-    for plan in plans.values():
-        if plan.kwargs.get('pretrained'): generators[plan.generator](**plan.kwargs)
-    items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
-    dls = colorize_dls(items, base.size, base.bs, n_valid=base.n_valid, seed=base.seed, task=base.task, zoom=base.zoom, cache=cache, device=device)
-    enough_photos(dls)
-    return items, _fingerprint(dls), Path(out).expanduser().absolute(), names, plans
-
-def _told(folder):
-    result, df = json.loads((folder/'result.json').read_text(encoding='utf-8')), pd.read_csv(folder/'photos.csv')
-    return f'{result["used"]["images"]} images in {result["used"]["seconds"]:.0f} s, PSNR {df.psnr[np.isfinite(df.psnr)].mean():.2f}'
-
-# %% ../../nbs/experiments/03_compare.ipynb #8fae9735
+# %% ../../nbs/experiments/03_compare.ipynb #5563a1fa
 @dataclass
 class Comparison:
-    "Methods side by side: `load_comparison` reads it, `compare` makes it"
+    "Methods side by side: `compare` makes it, `load_comparison` reads it"
     table: pd.DataFrame # from `interval_table`, with columns seconds, images and weights
-    curves: pd.DataFrame # columns method, seconds, images, psnr, baseline (the best one's psnr), colorfulness (share of the truth's)
+    curves: pd.DataFrame # method, seconds, images, psnr, baseline (the best one's psnr), colorfulness (a share)
     pictures: dict # from input, a baseline's label, a method's name and truth to uint8 `(N,3,size,size)`
-    verdicts: dict # from a method with a game to its judge's logits on truth and prediction, `(2,N,p,p)`, positive for real
-    about: dict # group, budget, base plan, plans, diverged, n_train, n_valid, losses of the game
+    patch_logits: dict # from a method with a discriminator to its logits on truth and prediction, `(2,N,p,p)`
+    about: dict # group, budget, base plan, plans, diverged, n_train, n_valid, gan_losses
 
     def save(self, path):
         "Write all into one safetensors file"
-        text = dict(table=self.table.to_csv(), curves=self.curves.to_csv(), about=json.dumps(self.about), order=json.dumps(list(self.pictures)))
-        tensors = self.pictures | {f'verdicts {k}': v for k, v in self.verdicts.items()}
-        _write(path, save({k: v.contiguous() for k, v in tensors.items()}, text))
+        text = dict(table=self.table.to_csv(), curves=self.curves.to_csv())
+        text |= dict(about=json.dumps(self.about), order=json.dumps(list(self.pictures)))
+        logits = {f'patch_logits {k}': v for k, v in self.patch_logits.items()}
+        _save_tensors(path, self.pictures | logits, text)
 
-# %% ../../nbs/experiments/03_compare.ipynb #b683c974
+# %% ../../nbs/experiments/03_compare.ipynb #6b4a39fa
 class ComparisonError(ValueError): "A file of a comparison that cannot be read: the message names it and says why"
+
+def _read(path):
+    with safe_open(path, 'pt') as f: text = f.metadata()
+    tensors, prefix = load_file(path), 'patch_logits '
+    table, curves = [pd.read_csv(StringIO(text[k]), index_col=0) for k in ('table', 'curves')]
+    pictures = {k: tensors[k] for k in json.loads(text['order'])}
+    logits = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    return Comparison(table, curves, pictures, logits, json.loads(text['about']))
 
 def load_comparison(
     folder, # that `compare` has written; or a committed copy of its small files
     group='methods', # which of its groups
 )->Comparison:
     "Read what `compare` has kept; all that can be wrong with the file is a `ComparisonError`"
-    path = (folder := Path(folder).expanduser())/f'{group}.safetensors'
-    if not path.exists(): raise ComparisonError(f'{folder}: no comparison {group!r}; there {"are " + ", ".join(found) if (found := [o.stem for o in folder.glob("*.safetensors")]) else "is none"}')
-    try:
-        with safe_open(path, 'pt') as f: text = f.metadata()
-        tensors = load_file(path)
-        frame = lambda k: pd.read_csv(StringIO(text[k]), index_col=0)
-        verdicts = {k.removeprefix('verdicts '): v for k, v in tensors.items() if k.startswith('verdicts ')}
-        return Comparison(frame('table'), frame('curves'), {k: tensors[k] for k in json.loads(text['order'])}, verdicts, json.loads(text['about']))
+    folder = Path(folder).expanduser()
+    if not (path := folder/f'{group}.safetensors').exists():
+        found = ', '.join(o.stem for o in folder.glob('*.safetensors'))
+        raise ComparisonError(f'{folder}: no comparison {group!r}; there {f"are {found}" if found else "is none"}')
+    try: return _read(path)
     except Exception as e: raise ComparisonError(f'{path}: not a file of a comparison ({e or type(e).__name__})') from e
 
-# %% ../../nbs/experiments/03_compare.ipynb #cbe490b1
+# %% ../../nbs/experiments/03_compare.ipynb #b74e10de
 def _collect(out, group, names, base, budget, diverged):
     "Read the methods' folders, write the files of the group"
     results = {k: json.loads((out/k/'result.json').read_text(encoding='utf-8')) for k in names}
     frames = {k: pd.read_csv(out/k/'photos.csv') for k in names}
-    shots = {k: load_file(out/k/'pictures.safetensors') for k in names}
-    table = interval_table(frames)
-    for c, get in dict(seconds=lambda r: r['used']['seconds'], images=lambda r: r['used']['images'], weights=lambda r: r['weights']).items():
-        table[c] = pd.Series({k: get(r) for k, r in results.items()})
-    first = shots[names[0]]
-    pictures = {'input': first['input']} | {label: first[f'baseline {k}'] for k, label in baseline_labels(frames).items()}
-    pictures |= {k: v['prediction'] for k, v in shots.items()} | {'truth': first['truth']}
-    curves = pd.DataFrame([dict(method=k) | point for k, r in results.items() for point in r['points']]).drop(columns='due')
-    about = dict(group=group, budget=budget, base=asdict(base), plans={k: asdict(method_plan(k, base)) for k in names}, diverged=diverged,
-                 game={k: r['game'] for k, r in results.items()}, **{k: results[names[0]][k] for k in ('n_train', 'n_valid')})
-    verdicts = {k: torch.stack([v['real_logits'], v['fake_logits']]) for k, v in shots.items() if 'real_logits' in v}
-    found = Comparison(table, curves, pictures, verdicts, about)
+    kept = {k: load_file(out/k/'pictures.safetensors') for k in names}
+    table, first = interval_table(frames), kept[names[0]]
+    for c in ('seconds', 'images'): table[c] = pd.Series({k: r['used'][c] for k, r in results.items()})
+    table['weights'] = pd.Series({k: r['weights'] for k, r in results.items()})
+    baselines = {label: first[f'baseline {k}'] for k, label in baseline_labels(frames).items()}
+    predictions = {k: v['prediction'] for k, v in kept.items()}
+    pictures = dict(input=first['input']) | baselines | predictions | dict(truth=first['truth'])
+    points = [dict(method=k) | point for k, r in results.items() for point in r['points']]
+    logits = {k: torch.stack([v['real_logits'], v['fake_logits']]) for k, v in kept.items() if 'real_logits' in v}
+    about = dict(group=group, budget=budget, base=asdict(base), plans={k: asdict(method_plan(k, base)) for k in names},
+                 diverged=diverged, gan_losses={k: r['gan_losses'] for k, r in results.items()})
+    about |= {k: results[names[0]][k] for k in ('n_train', 'n_valid')}
+    found = Comparison(table, pd.DataFrame(points).drop(columns='due'), pictures, logits, about)
     _write_files(found, out)
     return found
 
-# %% ../../nbs/experiments/03_compare.ipynb #7e6a5666
+# %% ../../nbs/experiments/03_compare.ipynb #9bec9fd7
+def _shrunk(pictures): return resize(pictures, [96, 96], antialias=True) if pictures.shape[-1] > 96 else pictures
+
 def _write_files(found, out):
+    "Table, curves, figures, and a small copy of all for widgets"
     group = found.about['group']
     found.table.to_csv(out/f'{group}.csv')
     found.curves.to_csv(out/f'{group}_curves.csv', index=False)
@@ -202,97 +240,135 @@ def _write_files(found, out):
     for name, fig in dict(grid=comparison_grid(found), curves=comparison_curves(found)).items():
         fig.savefig(out/f'{group}_{name}.jpg', dpi=80)
         plt.close(fig)
-    shrink = lambda o: resize(o, [96, 96], antialias=True) if o.shape[-1] > 96 else o
-    replace(found, pictures={k: shrink(v[:6]) for k, v in found.pictures.items()}, verdicts={k: v[:, :6] for k, v in found.verdicts.items()}).save(out/f'{group}.safetensors')
+    pictures = {k: _shrunk(v[:6]) for k, v in found.pictures.items()}
+    logits = {k: v[:, :6] for k, v in found.patch_logits.items()}
+    replace(found, pictures=pictures, patch_logits=logits).save(out/f'{group}.safetensors')
 
-# %% ../../nbs/experiments/03_compare.ipynb #df59becc
+# %% ../../nbs/experiments/03_compare.ipynb #b6d7d37c
 _digits = dict(ssim=4, auc=4, auc_rebalanced=4, lpips=4, colorfulness=1, colorfulness_diff=1)
 
+def _cell(row, c):
+    "A mean with its interval, if there is one"
+    digits, low, high = _digits.get(c, 2), row[f'{c}_low'], row[f'{c}_high']
+    if not np.isfinite(row[c]): return ''
+    interval = '' if np.isnan(low) or low == high else f' ({low:.{digits}f} to {high:.{digits}f})'
+    return f'{row[c]:.{digits}f}{interval}'
+
+def _amount(v, unit='', digits=0): return '' if np.isnan(v) else f'{v:,.{digits}f}{unit}'
+
+# %% ../../nbs/experiments/03_compare.ipynb #c159c605
 def comparison_markdown(
     found, # a `Comparison`
 )->str:
-    "The table for people: means with their intervals, and what they go over"
+    "The table for people: means with their intervals, and what they are means of"
     table, about = found.table, found.about
-    means = [c for c in table if f'{c}_low' in table]
-    def cell(row, c):
-        digits = _digits.get(c, 2)
-        if not np.isfinite(row[c]): return ''
-        return f'{row[c]:.{digits}f}' + ('' if np.isnan(row[f'{c}_low']) or row[f'{c}_low'] == row[f'{c}_high'] else f' ({row[f"{c}_low"]:.{digits}f} to {row[f"{c}_high"]:.{digits}f})')
-    number = lambda v, unit, scale=1: '' if np.isnan(v) else f'{v/scale:,.{0 if scale == 1 else 1}f}{unit}'
+    means, base = [c for c in table if f'{c}_low' in table], about['base']
     lines = [['', *means, 'training', 'images seen', 'weights']]
-    lines += [[name, *(cell(row, c) for c in means), number(row.seconds, ' s'), number(row.images, ''), number(row.weights, ' M', 1e6)] for name, row in table.iterrows()]
-    rows = ['| ' + ' | '.join(o) + ' |' for o in lines]
-    base = about['base']
-    notes = [f'{about["n_train"]} photos to train on, {about["n_valid"]} to validate on, {int(table.n.iloc[0])} of them in the means (nearly gray, single-coloured and exactly met ones are left out).',
-             f'{base["size"]} pixels, batches of {base["bs"]}, seed {base["seed"]}, budget of each method: {about["budget"]}. In brackets: 95% intervals of the mean, by bootstrap over photos.']
+    for name, row in table.iterrows():
+        costs = _amount(row.seconds, ' s'), _amount(row.images), _amount(row.weights/1e6, ' M', 1)
+        lines.append([name, *(_cell(row, c) for c in means), *costs])
+    head, *rows = ['| ' + ' | '.join(o) + ' |' for o in lines]
+    notes = [f'{about["n_train"]} photos to train on, {about["n_valid"]} to validate on, {int(table.n.iloc[0])} of '
+             f'them in the means (nearly gray, single-coloured and exactly met ones are left out).',
+             f'{base["size"]} pixels, batches of {base["bs"]}, seed {base["seed"]}, budget of each method: '
+             f'{about["budget"]}. In brackets: 95% intervals of the mean, by bootstrap over photos.']
     notes += [f'{k} diverged: {why}' for k, why in about['diverged'].items()]
-    return '\n'.join([f'# Comparison: {about["group"]}', '', rows[0], '|' + '---|'*len(lines[0]), *rows[1:], '', *notes, ''])
+    return '\n'.join([f'# Comparison: {about["group"]}', '', head, '|' + '---|'*len(lines[0]), *rows, '', *notes, ''])
 
-# %% ../../nbs/experiments/03_compare.ipynb #537ad40c
+# %% ../../nbs/experiments/03_compare.ipynb #c2f340b2
+def _columns(pictures):
+    "Without the input, if it is shown as the gray baseline already"
+    seen = [v for k, v in pictures.items() if k != 'input']
+    def same(a, b): return a.shape == b.shape and (a.int() - b.int()).abs().max() <= 1
+    return {k: v for k, v in pictures.items() if k != 'input' or not any(same(v, o) for o in seen)}
+
 def comparison_grid(
     found, # a `Comparison`
     n=6, # photos, the first ones of validation
     cell=1.3, # inches a picture
 ):
     "A row a photo, a column a method"
-    n = min(n, len(next(iter(found.pictures.values()))))
-    seen = [v for k, v in found.pictures.items() if k != 'input']
-    columns = {k: v for k, v in found.pictures.items() if k != 'input' or not any((v.int() - o.int()).abs().max() <= 1 for o in seen)} # gray is the input already
-    return show_grid([v[i] for i in range(n) for v in columns.values()], [k if len(k) <= 12 else fill(k.replace('_', ' '), 12, break_long_words=False) for k in columns], cell=cell)
+    columns = _columns(found.pictures)
+    n = min(n, len(next(iter(columns.values()))))
+    titles = [fill(k.replace('_', ' '), 12, break_long_words=False) if len(k) > 12 else k for k in columns]
+    return show_grid([v[i] for i in range(n) for v in columns.values()], titles, cell=cell)
 
-# %% ../../nbs/experiments/03_compare.ipynb #dc0d45a2
+# %% ../../nbs/experiments/03_compare.ipynb #86a7c70e
 def comparison_curves(
     found, # a `Comparison`
 ):
-    "How PSNR and colourfulness of a few validation photos grow with training time"
+    "How PSNR and colourfulness of a few validation photos change with training time"
     fig, axs = plt.subplots(1, 2, figsize=(10, 3.4), dpi=70, layout='constrained')
-    for ax, what, label in zip(axs, ('psnr', 'colorfulness'), ('PSNR, dB (dotted: baseline)', "colourfulness, share of the truth's")):
+    labels = dict(psnr='PSNR, dB (dotted: baseline)', colorfulness="colourfulness, share of the ground truth's")
+    for ax, (what, label) in zip(axs, labels.items()):
         for i, (name, points) in enumerate(found.curves.groupby('method', sort=False)):
             points = points[points.images > 0] # before the first step there is only noise
-            ax.plot(points.seconds, points[what], marker='.', color=f'C{i%10}', ls='-' if i < 10 else '--', label=name)
+            ls = '-' if i < 10 else '--'
+            ax.plot(points.seconds, points[what], marker='.', color=f'C{i%10}', ls=ls, label=name)
         ax.set(xlabel='seconds of training', title=label)
     axs[0].axhline(found.curves.baseline.iloc[0], color='gray', ls=':', lw=1, label='baseline')
     axs[1].legend(fontsize=8, loc='center left', bbox_to_anchor=(1, .5))
     return fig
 
-# %% ../../nbs/experiments/03_compare.ipynb #6641404d
-def _parser():
-    lists = '\n'.join(f'  {k}: {", ".join(v)}' for k, v in groups.items())
-    parser = ArgumentParser('colorize-compare', formatter_class=RawDescriptionHelpFormatter, epilog=f'groups of methods:\n{lists}', description='Train several methods on the same '
-                            'photos with the same budget, and write one table with intervals, one grid of pictures, and curves. Call it again to go on where it was cut off.')
-    parser.add_argument('folder', help='photos, searched to any depth')
-    parser.add_argument('-o', '--out', default='colorize_compare', help='folder for the results (default: %(default)s)')
-    parser.add_argument('--group', default='methods', help=f'{", ".join(groups)} (default: %(default)s)')
-    parser.add_argument('--methods', help=f'some of {", ".join(methods)}; with commas between (default: those of the group)')
-    preset = parser.add_mutually_exclusive_group()
-    preset.add_argument('--small', action='store_const', const=(small, 60, 'seconds'), dest='preset', default=(small, 60, 'seconds'), help='64 pixels, a minute each, on a CPU (default)')
-    preset.add_argument('--paper', action='store_const', const=(paper_settings, 50, 'epochs'), dest='preset', help="256 pixels, batches of 32, learning rate 1e-4, 50 epochs: the paper's")
+# %% ../../nbs/experiments/03_compare.ipynb #1793165f
+_about = ('Train several methods on the same photos with the same budget, and write one table with intervals, '
+          'one grid of pictures, and curves. Call it again to continue after an interruption.')
+_presets = {'--small': ((small, 60, 'seconds'), '64 pixels, a minute each, on a CPU (default)'),
+            '--paper': ((paper_settings, 50, 'epochs'),
+                        "256 pixels, batches of 32, learning rate 1e-4, 50 epochs: the paper's")}
+_budgets = dict(seconds='of training for each method', images='seen by each method', epochs='of each method')
+_numbers = dict(size='pixels of the photos', bs='photos in a batch', n_valid='photos to validate on (default: a fifth)',
+                seed='of all that is random')
+
+def _options(parser):
+    "The options that decide what is compared"
+    preset, default = parser.add_mutually_exclusive_group(), _presets['--small'][0]
+    for option, (const, text) in _presets.items():
+        preset.add_argument(option, action='store_const', const=const, dest='preset', default=default, help=text)
     budget = parser.add_mutually_exclusive_group()
-    for unit, what in dict(seconds='of training for each method', images='seen by each method', epochs='of each method').items(): budget.add_argument(f'--{unit}', type=float, help=what)
-    for name, what in dict(size='pixels of the photos', bs='photos in a batch', n_valid='photos to validate on (default: a fifth)', seed='of all that is random').items():
-        parser.add_argument(f'--{name.replace("_", "-")}', type=int, help=what)
-    parser.add_argument('--task', help=f'what is given: {" or ".join(k for k in tasks if k != "rgb")} (default: grayscale)')
+    for unit, text in _budgets.items(): budget.add_argument(f'--{unit}', type=float, help=text)
+    for name, text in _numbers.items(): parser.add_argument(f'--{name.replace("_", "-")}', type=int, help=text)
+    given = ' or '.join(k for k in tasks if k != 'rgb')
+    parser.add_argument('--task', help=f'what is given: {given} (default: grayscale)')
     parser.add_argument('--precision', help='auto, fp32, bf16 or fp16')
-    parser.add_argument('--metrics', help=f'some of {", ".join(measures)}; with commas between (default: all that need no download)')
-    parser.add_argument('--cache', action=BooleanOptionalAction, default=True, help='keep decoded photos on disk for the next time')
-    parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1', 'mps' (default: a GPU if there is one)")
+
+# %% ../../nbs/experiments/03_compare.ipynb #2ec1089c
+def _parser():
+    epilog = 'groups of methods:\n' + '\n'.join(f'  {k}: {", ".join(v)}' for k, v in groups.items())
+    formatter = RawDescriptionHelpFormatter
+    parser = ArgumentParser('colorize-compare', formatter_class=formatter, epilog=epilog, description=fill(_about, 100))
+    add = parser.add_argument
+    add('folder', help='photos, searched to any depth')
+    add('-o', '--out', default='colorize_compare', help='folder for the results (default: %(default)s)')
+    add('--group', default='methods', help=f'{", ".join(groups)} (default: %(default)s)')
+    add('--methods', help=f'some of {", ".join(methods)}; with commas between (default: those of the group)')
+    _options(parser)
+    add('--metrics', help=f'some of {", ".join(measures)}; with commas between (default: all that need no download)')
+    add('--cache', action=BooleanOptionalAction, default=True, help='keep decoded photos on disk for the next time')
+    add('--device', help="'cpu', 'cuda', 'cuda:1', 'mps' (default: a GPU if there is one)")
     return parser
 
-# %% ../../nbs/experiments/03_compare.ipynb #a7b2b524
+# %% ../../nbs/experiments/03_compare.ipynb #16e8f21b
+def _listed(text): return None if text is None else [s.strip() for s in text.split(',')]
+
 def main(
     argv=None, # the command line; default: `sys.argv`
 ):
     "The command `colorize-compare`"
     args = _parser().parse_args(argv)
     base, amount, unit = args.preset
-    over = {k: v for k in ('size', 'bs', 'n_valid', 'seed', 'task', 'precision') if (v := getattr(args, k)) is not None}
-    for k in ('seconds', 'images', 'epochs'):
+    over = {k: v for k in (*_numbers, 'task', 'precision') if (v := getattr(args, k)) is not None}
+    for k in _budgets:
         if (v := getattr(args, k)) is not None: amount, unit = v, k
-    out, split = Path(args.out).expanduser(), lambda o: None if o is None else [s.strip() for s in o.split(',')]
+    out = Path(args.out).expanduser()
     try:
-        found = compare(args.folder, out, split(args.methods), args.group, replace(base, **over), amount, unit, split(args.metrics),
-                        cache=None if args.cache else False, device=args.device and torch.device(args.device))
+        device = args.device and torch.device(args.device)
+        found = compare(args.folder, out, _listed(args.methods), args.group, replace(base, **over), amount, unit,
+                        _listed(args.metrics), cache=None if args.cache else False, device=device)
     except KeyboardInterrupt: sys.exit(130)
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as e: sys.exit(f'colorize-compare: {str(e).rpartition(chr(9))[2]}'.replace('\n', ' '))
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as e:
+        message = str(e).rpartition('\t')[2].replace('\n', ' ')
+        sys.exit(f'colorize-compare: {message}')
     files = out/args.group
-    print(f'\n{comparison_markdown(found)}\nLook at {files}_grid.jpg and {files}_curves.jpg; the table is in {files}.csv and {files}.md')
+    print(f'\n{comparison_markdown(found)}\nLook at {files}_grid.jpg and {files}_curves.jpg; '
+          f'the table is in {files}.csv and {files}.md')

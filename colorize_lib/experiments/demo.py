@@ -29,7 +29,7 @@ from ..sketch.drawings import draw_house
 from ..training import Recipe, fit_recipe
 from ..unet import Unet
 
-# %% ../../nbs/experiments/04_demo.ipynb #ca4a5d3f
+# %% ../../nbs/experiments/04_demo.ipynb #037db765
 def demo_recipe(
     n_train, # photos there are to train on
     size, # pixels
@@ -37,38 +37,50 @@ def demo_recipe(
     seen_gan=3200, # in stage 2
 )->Recipe:
     "A recipe that takes about two minutes on two CPU cores at 96 pixels"
-    epochs = lambda seen: min(40, max(1, round(seen/n_train)))
+    def epochs(seen): return min(40, max(1, round(seen/n_train)))
     return Recipe(size=size, bs=16, epochs_l1=epochs(seen_l1), lr_l1=3e-3, epochs_gan=epochs(seen_gan))
 
-# %% ../../nbs/experiments/04_demo.ipynb #3244be48
+# %% ../../nbs/experiments/04_demo.ipynb #28c81925
+def _train(dls, recipe):
+    "Both stages: the Learner, and the metrics after each"
+    learn, measured = colorize_learner(dls, Unet(dls.task.n_in, dls.task.n_out, nf=16)), {}
+    n_train, n_valid = len(dls.train.dataset), len(dls.valid.dataset)
+    print(f'Stage 1: {recipe.epochs_l1} epochs by L1 on {n_train} photos')
+    fit_recipe(learn, replace(recipe, epochs_gan=0))
+    measured['stage 1: L1'] = evaluate(learn)
+    print(f'Stage 2: {recipe.epochs_gan} epochs against a PatchGAN')
+    fit_recipe(learn, replace(recipe, epochs_l1=0), PatchGAN(dls.task.n_in + dls.task.n_out, nf=32, n_down=2))
+    print(f'Colouring {n_valid} photos that were not trained on')
+    measured['stage 2: PatchGAN'] = evaluate(learn)
+    return learn, measured
+
+# %% ../../nbs/experiments/04_demo.ipynb #137a8a48
 def run_demo(
     items, # a folder, or paths and images: the photos to train on and to hold out
-    out, # folder for the results, made if need be
+    out, # folder for the results, made if it is missing
     size=96, # pixels
     seed=42, # of split, weights and training
     task='grayscale', # what is given
     only=None, # measure only photos whose name begins so
     **seen # `seen_l1`, `seen_gan`: see `demo_recipe`
 )->dict: # 'losses' and 'metrics', the two tables
-    "Train on photos by the whole recipe; write gallery.png, losses.png, losses.csv, metrics.csv, and left_out.csv if photos could not be used"
-    out = Path(out)
-    items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
+    "Train by the whole recipe; write gallery, loss curves and tables, and left_out.csv if photos could not be used"
+    items, out = photo_files(items) if isinstance(items, (str, Path)) else list(items), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     if len(items) > 3600: items = random.Random(seed).sample(items, 3600)
     torch.manual_seed(seed)
     print(f'Reading {len(items)} photos')
     dls = colorize_dls(items, size, bs=16, seed=seed, task=task)
-    if dls.left_out: pd.Series(dls.left_out, name='reason').rename_axis('photo').to_csv(out/'left_out.csv', errors='backslashreplace')
-    recipe = demo_recipe(len(dls.train.dataset), size, **seen)
-    learn, measured = colorize_learner(dls, Unet(dls.task.n_in, dls.task.n_out, nf=16)), {}
-    print(f'Stage 1: {recipe.epochs_l1} epochs by L1 on {len(dls.train.dataset)} photos')
-    fit_recipe(learn, replace(recipe, epochs_gan=0))
-    measured['stage 1: L1'] = evaluate(learn)
-    print(f'Stage 2: {recipe.epochs_gan} epochs against a PatchGAN')
-    fit_recipe(learn, replace(recipe, epochs_l1=0), PatchGAN(dls.task.n_in + dls.task.n_out, nf=32, n_down=2))
-    print(f'Colouring {len(dls.valid.dataset)} photos that were not trained on')
-    measured['stage 2: PatchGAN'] = evaluate(learn)
+    if dls.left_out:
+        left_out = pd.Series(dls.left_out, name='reason').rename_axis('photo')
+        left_out.to_csv(out/'left_out.csv', errors='backslashreplace')
+    learn, measured = _train(dls, demo_recipe(len(dls.train.dataset), size, **seen))
     if only: measured = {k: df[df.name.str.startswith(only)] for k, df in measured.items()}
+    return _write(learn, measured, out)
+
+# %% ../../nbs/experiments/04_demo.ipynb #ac9236b3
+def _write(learn, measured, out):
+    "Write and return the tables; write the figures"
     tables = dict(losses=loss_table(learn), metrics=comparison_table(measured))
     for name, table in tables.items(): table.to_csv(out/f'{name}.csv')
     for name, fig in dict(gallery=gallery(learn, n=8), losses=plot_losses(learn)).items():
@@ -76,7 +88,7 @@ def run_demo(
         plt.close(fig)
     return tables
 
-# %% ../../nbs/experiments/04_demo.ipynb #b61aa10a
+# %% ../../nbs/experiments/04_demo.ipynb #b1492d03
 def show_default_model(
     items, # a folder, or paths and images: real photos
     out, # folder for the picture
@@ -86,42 +98,65 @@ def show_default_model(
 )->dict: # of `summarize`
     "Colour photos, or drawings, by the default model of a task; write default_TASK.png"
     items = photo_files(items) if isinstance(items, (str, Path)) else list(items)
-    photos, colorizer = Photos.load(iter(random.Random(seed).sample(items, len(items))), 256, min(n, len(items))), Colorizer.load(task)
+    shuffled = random.Random(seed).sample(items, len(items))
+    photos, colorizer = Photos.load(iter(shuffled), 256, min(n, len(items))), Colorizer.load(task)
     df, squares = measure(colorizer, [Image.fromarray(rgb) for rgb in photos.array])
     rows = list(zip(*squares.values()))
-    if colorizer.task.takes == 'drawing': rows = [*rows[:len(rows)//2*2 - 1], (house := draw_house(), colorizer(house), Image.new('L', house.size, 255))]
+    if colorizer.task.takes == 'drawing':
+        house = draw_house()
+        rows = [*rows[:len(rows)//2*2 - 1], (house, colorizer(house), Image.new('L', house.size, 255))]
     fig = show_grid([im for row in rows for im in row], list(squares)*2)
     fig.savefig(Path(out)/f'default_{task}.png', dpi=110)
     plt.close(fig)
     return summarize(df)
 
-# %% ../../nbs/experiments/04_demo.ipynb #5e4d915d
+# %% ../../nbs/experiments/04_demo.ipynb #383becd0
+def _parser():
+    about = 'Train a colorizer in a few minutes, colour photos that it was not trained on, and measure it beside gray.'
+    parser = ArgumentParser('colorize-demo', formatter_class=ArgumentDefaultsHelpFormatter, description=about)
+    add = parser.add_argument
+    add('data', nargs='?', help='folder of photos to train on; '
+        'without it: real photos and painted landscapes that need no download')
+    add('-o', '--out', default='demo_out', help='folder for gallery, loss curves and tables')
+    add('--size', type=int, default=96, help='pixels of the training photos')
+    add('--task', choices=tuple(picture_tasks), default='grayscale', help='what is given: gray photos, or drawings')
+    return parser
+
+# %% ../../nbs/experiments/04_demo.ipynb #bc89ce8c
+def _summary(tables, shown, what, out, seconds):
+    "What the command prints when it is done"
+    photos, drawings = shown['grayscale'], shown['sketch']
+    return f'''
+Table 1, losses of the PatchGAN stage (training photos)
+{tables['losses'].round(3).to_string()}
+
+Metrics on held-out {what}
+{tables['metrics'].to_string()}
+
+The default models on {photos['photos']} real photos: {photos['over_gray']:+.2f} dB over gray, \
+{photos['colorfulness']:.0%} of the true colourfulness; \
+from sketches {drawings['over_constant']:+.2f} dB over each photo's own mean colour, {drawings['colorfulness']:.0%}
+
+Done in {seconds:.0f} s. Look at
+  {out/'gallery.png'}   input, prediction, ground truth
+  {out/'default_grayscale.png'}, {out/'default_sketch.png'}   real photos and drawings, by the models in the package
+  {out/'losses.png'}    the loss curves
+  {out/'metrics.csv'}, {out/'losses.csv'}
+To colour your own: colorize photo.jpg, colorize drawing.png --task sketch
+To read how it works, and to change it: make lab   (or: jupyter lab nbs/index.ipynb)'''
+
+# %% ../../nbs/experiments/04_demo.ipynb #01f15204
 def main(
     argv=None, # the command line; default: `sys.argv`
 ):
     "The command `colorize-demo`"
-    parser = ArgumentParser('colorize-demo', description='Train a colorizer in a few minutes, colour photos that it was not trained on, and measure it beside gray.',
-                            formatter_class=ArgumentDefaultsHelpFormatter)
-    parser.add_argument('data', nargs='?', help='folder of photos to train on; without it: real photos and painted landscapes that need no download')
-    parser.add_argument('-o', '--out', default='demo_out', help='folder for gallery, loss curves and tables')
-    parser.add_argument('--size', type=int, default=96, help='pixels of the training photos')
-    parser.add_argument('--task', choices=tuple(picture_tasks), default='grayscale', help='what is given: gray photos, or drawings')
-    args = parser.parse_args(argv)
-    start = time.time()
+    args, start = _parser().parse_args(argv), time.time()
+    real, only = args.data or carried_photos(), None if args.data else 'scene '
     try:
-        tables = run_demo(args.data or sample_photos(), args.out, args.size, task=args.task, only=None if args.data else 'scene ')
+        tables = run_demo(args.data or sample_photos(), args.out, args.size, task=args.task, only=only)
         print('Colouring real photos, and drawings of them, by the default models')
-        shown = {task: show_default_model(args.data or carried_photos(), args.out, task) for task in picture_tasks}
+        shown = {task: show_default_model(real, args.out, task) for task in picture_tasks}
     except (ValueError, OSError) as e: sys.exit(f'colorize-demo: {e}')
     except KeyboardInterrupt: sys.exit('\ncolorize-demo: stopped before there were results to write')
-    what = 'held-out photos' if args.data else 'held-out painted scenes'
-    out = Path(args.out)
-    print(f"\nTable 1, losses of the PatchGAN stage (training photos)\n{tables['losses'].round(3).to_string()}"
-          f"\n\nMetrics on {what}\n{tables['metrics'].to_string()}\n"
-          f"\nThe default models on {shown['grayscale']['photos']} real photos: {shown['grayscale']['over_gray']:+.2f} dB over gray, {shown['grayscale']['colorfulness']:.0%} "
-          f"of the true colourfulness; from sketches {shown['sketch']['over_constant']:+.2f} dB over each photo's own mean colour, {shown['sketch']['colorfulness']:.0%}"
-          f"\n\nDone in {time.time() - start:.0f} s. ValidationProbe at\n  {out/'gallery.png'}   input, prediction, truth"
-          f"\n  {out/'default_grayscale.png'}, {out/'default_sketch.png'}   real photos, and drawings of them, coloured by the models in the package"
-          f"\n  {out/'losses.png'}    the loss curves\n  {out/'metrics.csv'}, {out/'losses.csv'}"
-          f"\nTo colour your own: colorize photo.jpg, colorize drawing.png --task sketch"
-          f"\nTo read how it works, and to change it: make lab   (or: jupyter lab nbs/index.ipynb)")
+    what = 'photos' if args.data else 'painted scenes'
+    print(_summary(tables, shown, what, Path(args.out), time.time() - start))

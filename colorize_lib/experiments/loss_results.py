@@ -1,4 +1,4 @@
-"""Any photos, by every loss, with the judge's opinion: what `LossExplorer` shows
+"""The same photos by networks that were trained with different losses, as `LossExplorer` shows them
 
 Docs: https://OWNER.github.io/colorize_lib/experiments/loss_results.html.md"""
 
@@ -22,8 +22,8 @@ from ..lab import get_task
 from ..networks.classification import BinClassifier
 from ..widgets.loss_explorer import LossResults, Method
 
-# %% ../../nbs/experiments/05_loss_results.ipynb #dc3f9037
-temperatures = 1., .58, .38, .2, .05 # the mean, two between, ..., nearly the mode
+# %% ../../nbs/experiments/05_loss_results.ipynb #99d9179d
+temperatures = 1., .58, .38, .2, .05 # from the mean to nearly the most probable class
 
 def _kinds(settings, model):
     "`(kind, value)` of each picture that a method makes"
@@ -31,9 +31,36 @@ def _kinds(settings, model):
     if not settings['epochs_gan']: return [('l1', None)]
     return [('both', settings['lambda_l1'])] if settings['lambda_l1'] else [('gan', None)]
 
-def _as_bytes(task, lum, ab): return [(o.permute(0, 2, 3, 1)*255).round().byte().numpy() for o in task.decode((lum, ab))]
+def _folders(out):
+    "The folders of a comparison's group `losses`, with their settings"
+    found = [o for o in (Path(out).expanduser()/k for k in groups['losses']) if (o/'generator.safetensors').exists()]
+    settings = {o: json.loads((o/'settings.json').read_text(encoding='utf-8')) for o in found}
+    folders = {o: s for o, s in settings.items() if s['task'] == 'grayscale'}
+    if not folders:
+        names = ', '.join(groups['losses'])
+        raise ValueError(f'{out}: none of {names} is there with its weights, for grayscale photos; '
+                         f'colorize-compare FOLDER --group losses -o {out} makes them')
+    return folders
 
-# %% ../../nbs/experiments/05_loss_results.ipynb #d146592e
+# %% ../../nbs/experiments/05_loss_results.ipynb #7e2b013f
+def _as_bytes(task, lum, ab):
+    "Input and result as uint8 `(N,H,W,3)`"
+    return [(o.permute(0, 2, 3, 1)*255).round().byte().numpy() for o in task.decode((lum, ab))]
+
+def _predictions(folders, task, lum):
+    "For each picture: its kind, its value, the predicted `ab`, and the method's folder"
+    for folder, settings in folders.items():
+        model, _ = load_weights(folder/'generator.safetensors')
+        for kind, value in _kinds(settings, model):
+            if kind == 'classification': model.T = value
+            yield kind, value, getattr(model, 'predict', model)(lum).float(), folder
+
+def _load_discriminator(folder, settings, task):
+    discriminator = discriminator_for(settings['size'], task)
+    discriminator.load_state_dict(load_file(folder/'discriminator.safetensors'))
+    return discriminator.eval()
+
+# %% ../../nbs/experiments/05_loss_results.ipynb #65b2b942
 @torch.no_grad()
 def loss_results(
     out, # folder of a comparison, from `colorize-compare --group losses`
@@ -41,24 +68,16 @@ def loss_results(
     size=256, # pixels
     about='', # how the networks were made
 )->LossResults:
-    "What each method of a comparison makes of some photos, and what the judge says"
-    found = {o: json.loads((o/'settings.json').read_text(encoding='utf-8')) for k in groups['losses'] if ((o := Path(out).expanduser()/k)/'generator.safetensors').exists()}
-    folders = {o: settings for o, settings in found.items() if settings['task'] == 'grayscale'}
-    if not folders: raise ValueError(f'{out}: none of {", ".join(groups["losses"])} is there with its weights, for grayscale photos; colorize-compare FOLDER --group losses -o {out} makes them')
-    task = get_task('grayscale')
+    "What each method of a comparison makes of some photos, and the patch logits of a discriminator"
+    folders, task = _folders(out), get_task('grayscale')
     lum, ab = task(next(iter(PhotoDL(items, size, bs=len(items)))))
     gray, truth = _as_bytes(task, lum, ab)
-    methods, answers, judges = [], [], {}
-    for folder, settings in folders.items():
-        model, _ = load_weights(folder/'generator.safetensors')
-        for kind, value in _kinds(settings, model):
-            if kind == 'classification': model.T = value
-            answers.append(getattr(model, 'predict', model)(lum).float())
-            methods.append(Method(kind, _as_bytes(task, lum, answers[-1])[1], value))
-        if (folder/'discriminator.safetensors').exists(): judges[len(methods) - 1] = discriminator_for(settings['size'], task), folder/'discriminator.safetensors'
-    if not judges: return LossResults(gray[..., 0], truth, methods, about=about)
-    judged = max(judges, key=lambda i: (methods[i].value == 100, methods[i].value or 0)) # the paper's, if it is there
-    judge, file = judges[judged]
-    judge.load_state_dict(load_file(file))
-    logits = [judge.eval()(lum, o)[:, 0].numpy() for o in (ab, answers[judged])]
-    return LossResults(gray[..., 0], truth, methods, *logits, judged, about)
+    found = list(_predictions(folders, task, lum))
+    methods = [Method(kind, _as_bytes(task, lum, pred)[1], value) for kind, value, pred, _ in found]
+    with_gan = [i for i, o in enumerate(found) if (o[3]/'discriminator.safetensors').exists()]
+    if not with_gan: return LossResults(gray[..., 0], truth, methods, about=about)
+    chosen = max(with_gan, key=lambda i: (methods[i].value == 100, methods[i].value or 0)) # the paper's, if it is there
+    _, _, pred, path = found[chosen]
+    discriminator = _load_discriminator(path, folders[path], task)
+    logits = [discriminator(lum, o)[:, 0].numpy() for o in (ab, pred)]
+    return LossResults(gray[..., 0], truth, methods, *logits, chosen, about)

@@ -1,4 +1,4 @@
-"""The same photos, the same seed, the same time: what is left is the method
+"""The same photos, the same seed, the same budget: what differs is the method
 
 Docs: https://OWNER.github.io/colorize_lib/experiments/methods.html.md"""
 
@@ -26,44 +26,49 @@ from .plans import Plan, discriminator_for, plan_learner
 from ..lab import Grayscale, denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab, tasks
 from ..training import fit_recipe
 
-# %% ../../nbs/experiments/02_methods.ipynb #70d8bfab
-_alone, _game, _both = dict(epochs_l1=1, epochs_gan=0), dict(epochs_l1=0, epochs_gan=1), dict(epochs_l1=2, epochs_gan=3)
+# %% ../../nbs/experiments/02_methods.ipynb #3d436b84
+_l1, _gan, _both = dict(epochs_l1=1, epochs_gan=0), dict(epochs_l1=0, epochs_gan=1), dict(epochs_l1=2, epochs_gan=3)
 _pix2pix, _resnet, _lite = [dict(generator=o) for o in ('pix2pix_unet', 'resnet_unet', 'lite_unet')]
 _pretrained, _classes = dict(kwargs=dict(pretrained=True)), dict(generator='bin_classifier', loss='classification')
 methods = { # from a name to changes of the base plan
-    'l1': _alone, # regression, alone
-    'l2': _alone | dict(loss='l2'),
-    'smooth_l1': _alone | dict(loss='smooth_l1'),
-    'classification': _alone | _classes, # Zhang et al. 2016
-    'classification_plain': _alone | _classes | dict(loss='classification_plain'), # the same, no class weighed up
-    'pix2pix': _game | _pix2pix, # Isola et al. 2017
-    'paper': _game, # the U-Net of Figure 3 against a PatchGAN
+    'l1': _l1, # regression
+    'l2': _l1 | dict(loss='l2'),
+    'smooth_l1': _l1 | dict(loss='smooth_l1'),
+    'classification': _l1 | _classes, # Zhang et al. 2016
+    'classification_plain': _l1 | _classes | dict(loss='classification_plain'), # the same, all classes of equal weight
+    'pix2pix': _gan | _pix2pix, # Isola et al. 2017
+    'paper': _gan, # the U-Net of Figure 3 against a PatchGAN
     'paper_prestage': _both, # the same after a stage of L1 alone
-    'resnet_l1': _alone | _resnet,
-    'resnet_classification': _alone | _classes | dict(kwargs=dict(body='resnet_unet')),
-    'resnet': _game | _resnet, # DynamicUnet-ResNet18, random weights
+    'resnet_l1': _l1 | _resnet,
+    'resnet_classification': _l1 | _classes | dict(kwargs=dict(body='resnet_unet')),
+    'resnet': _gan | _resnet, # DynamicUnet-ResNet18, random weights
     'resnet_prestage': _both | _resnet,
     'resnet_pretrained': _both | _resnet | _pretrained, # ImageNet weights, downloaded once
-    'lite': _alone | _lite,
-    'lite_pretrained': _alone | _lite | _pretrained, # ImageNet weights from a package
-    'lambda_0': _game | dict(lambda_l1=0.), # the game alone
-    'lambda_10': _game | dict(lambda_l1=10.),
-    'lambda_1000': _game | dict(lambda_l1=1000.),
-    'rgb_l1': _alone | dict(task='rgb'), # RGB from gray, without Lab
-    'rgb': _game | dict(task='rgb'),
+    'lite': _l1 | _lite,
+    'lite_pretrained': _l1 | _lite | _pretrained, # ImageNet weights from a package
 }
 
-# %% ../../nbs/experiments/02_methods.ipynb #b8bb3186
-groups = { # what belongs together in one table
-    'methods': 'l1 l2 smooth_l1 classification classification_plain pix2pix paper paper_prestage resnet_l1 resnet_classification resnet resnet_prestage'.split(),
-    'lambda': 'lambda_0 lambda_10 paper lambda_1000 l1'.split(), # 0, 10, 100, 1000, and without a game
+# %% ../../nbs/experiments/02_methods.ipynb #61af5ebf
+methods |= {
+    'lambda_0': _gan | dict(lambda_l1=0.), # the GAN loss alone
+    'lambda_10': _gan | dict(lambda_l1=10.),
+    'lambda_1000': _gan | dict(lambda_l1=1000.),
+    'rgb_l1': _l1 | dict(task='rgb'), # RGB from gray, without Lab
+    'rgb': _gan | dict(task='rgb'),
+}
+groups = { # from a name to the methods of one table
+    'methods': 'l1 l2 smooth_l1 classification classification_plain pix2pix paper paper_prestage resnet_l1 '
+               'resnet_classification resnet resnet_prestage'.split(),
+    'lambda': 'lambda_0 lambda_10 paper lambda_1000 l1'.split(), # 0, 10, 100, 1000, and L1 alone
     'pretrained': 'resnet_prestage resnet_pretrained lite lite_pretrained'.split(),
     'space': 'l1 rgb_l1 paper rgb'.split(),
     'losses': 'l1 lambda_0 lambda_10 paper lambda_1000 classification'.split(), # what `LossExplorer` shows
 }
 
-# %% ../../nbs/experiments/02_methods.ipynb #107b5d59
-def _gray(lum): return lab_to_rgb(denormalize_lab(lum, lum.new_zeros(len(lum), 2, *lum.shape[-2:])))
+# %% ../../nbs/experiments/02_methods.ipynb #a734fa70
+def _gray(lum):
+    "The gray photo of a lightness in [-1,1], as RGB"
+    return lab_to_rgb(denormalize_lab(lum, lum.new_zeros(len(lum), 2, *lum.shape[-2:])))
 
 class GrayToRGB(Grayscale):
     "Colorization without Lab: from lightness to red, green and blue in [-1,1]"
@@ -76,16 +81,19 @@ class GrayToRGB(Grayscale):
 
 tasks['rgb'] = GrayToRGB
 
-# %% ../../nbs/experiments/02_methods.ipynb #a6865370
+# %% ../../nbs/experiments/02_methods.ipynb #e6547070
 small = Plan(size=64, bs=16, lr_l1=1e-3, lr=2e-4)
 paper_settings = Plan(size=256, bs=32, lr_l1=1e-4, lr=1e-4) # section 5.1
 
 def _widths(generator, size):
     "Arguments of a generator that follow from the size"
-    whole = size >= 128
+    nf, n_down = (64, 4) if size >= 128 else (16, 3)
     halvings = max(k for k in range(2, 9) if k == 2 or size % 2**k == 0)
-    return {'unet': dict(nf=64 if whole else 16, n_down=4 if whole else 3), 'pix2pix_unet': dict(nf=64 if whole else 16, n_down=halvings),
+    return {'unet': dict(nf=nf, n_down=n_down), 'pix2pix_unet': dict(nf=nf, n_down=halvings),
             'resnet_unet': dict(size=size)}.get(generator, {})
+
+# %% ../../nbs/experiments/02_methods.ipynb #686e2394
+def _needs_ab(change): return 'task' in change or change.get('loss', '').startswith('classification')
 
 def method_plan(
     name, # a key of `methods`
@@ -93,53 +101,59 @@ def method_plan(
 )->Plan: # its epochs are parts of the budget
     "All that decides what a method makes of a folder of photos"
     check_choice('method', name, methods)
-    change, task = methods[name], base.task
-    fits = [k for k, o in methods.items() if task == 'grayscale' or not ('task' in o or o.get('loss', '').startswith('classification'))] # both are about ab
-    check_choice('method', name, fits, f' does not fit task={task!r}')
+    fits = [k for k, change in methods.items() if base.task == 'grayscale' or not _needs_ab(change)]
+    check_choice('method', name, fits, f' does not fit task={base.task!r}')
+    change = methods[name]
     generator, kwargs = change.get('generator', base.generator), change.get('kwargs', {})
     if generator == 'bin_classifier': kwargs = dict(body=base.generator) | kwargs
     widths = _widths(kwargs.get('body', generator), base.size)
     return replace(base, **(change | dict(kwargs=widths | base.kwargs | kwargs)))
 
-# %% ../../nbs/experiments/02_methods.ipynb #0819c830
+# %% ../../nbs/experiments/02_methods.ipynb #69639db8
 class TrainingBudget(Callback):
-    "Ends each fit when its part of a budget is used; counts time and images, and looks at some photos on the way"
+    "Ends each fit when its part of a budget is used; counts time and images, and probes the network on the way"
     order = -5 # after fastai has counted a batch, before anything is opened in the next one
     def __init__(self,
         ends, # one a fit: how much has been used, since the first fit began, when it ends
         unit, # 'seconds' of training or 'images' seen
-        look=dict, # function of nothing, returns a dict of numbers
-        n_looks=10, # how often, evenly over the budget; and once before
-        tell=noop, # function of the share that is used, called after each look
+        probe=dict, # function of nothing, returns a dict of numbers
+        n_probes=10, # how often, evenly over the budget; and once before
+        tell=noop, # function of the share that is used, called after each probe
         clock=time.perf_counter,
     ):
-        self.ends, self.unit, self.look, self.n_looks, self.tell, self.clock = [0, *ends], unit, look, n_looks, tell, clock
+        self.ends, self.unit, self.probe, self.n_probes = [0, *ends], unit, probe, n_probes
+        self.tell, self.clock = tell, clock
         self.used, self.step, self.points = dict(seconds=0., images=0), 0, []
 
     def state_dict(self): return dict(used=dict(self.used), step=self.step, points=list(self.points))
-    def load_state_dict(self, state): self.used, self.step, self.points = dict(state['used']), state['step'], list(state['points'])
+    def load_state_dict(self, state):
+        self.used, self.step, self.points = dict(state['used']), state['step'], list(state['points'])
 
-    def reached(self, end): return self.used[self.unit] + self.step/2 >= end # another step would lead further away from it
+    def reached(self, end): return self.used[self.unit] + self.step/2 >= end # another step would lead further away
     @property
     def stage(self): return self.ends[self.learn.fits_done:][:2] # from where to where this fit goes
 
-    def note(self):
-        due = self.n_looks if self.reached(self.ends[-1]) else int(self.n_looks*self.used[self.unit]/self.ends[-1])
-        if not self.points or due > self.points[-1]['due']:
-            if self.dls.device.type == 'cuda': torch.cuda.synchronize()
-            self.points.append(dict(due=due, **self.used) | self.look())
-            self.tell(due/self.n_looks)
-        self.mark = self.clock()
-
-# %% ../../nbs/experiments/02_methods.ipynb #2a6f105a
+# %% ../../nbs/experiments/02_methods.ipynb #5f5cea7d
 @patch
-def before_epoch(self:TrainingBudget):
-    if self.reached(self.stage[1]): raise CancelFitException
+def note(self:TrainingBudget):
+    "Probe, if a tenth of the budget is over"
+    share = self.used[self.unit]/self.ends[-1]
+    due = self.n_probes if self.reached(self.ends[-1]) else int(self.n_probes*share)
+    if not self.points or due > self.points[-1]['due']:
+        if self.dls.device.type == 'cuda': torch.cuda.synchronize()
+        self.points.append(dict(due=due, **self.used) | self.probe())
+        self.tell(due/self.n_probes)
+    self.mark = self.clock()
 
 @patch
 def _tell_schedules(self:TrainingBudget):
     start, end = self.stage
     self.learn.pct_train = min(1, (self.used[self.unit] - start)/(end - start)) # where fastai's schedules stand
+
+# %% ../../nbs/experiments/02_methods.ipynb #0107d667
+@patch
+def before_epoch(self:TrainingBudget):
+    if self.reached(self.stage[1]): raise CancelFitException
 
 @patch
 def before_train(self:TrainingBudget):
@@ -148,9 +162,8 @@ def before_train(self:TrainingBudget):
 
 @patch
 def before_batch(self:TrainingBudget):
-    if self.training and self.reached(self.stage[1]): raise CancelTrainException # the epoch ends as any other: validation, checkpoint
+    if self.training and self.reached(self.stage[1]): raise CancelTrainException
 
-# %% ../../nbs/experiments/02_methods.ipynb #226e1146
 @patch
 def after_step(self:TrainingBudget):
     step, self.mark = dict(seconds=self.clock() - self.mark, images=len(self.xb[0])), self.clock()
@@ -163,7 +176,7 @@ def after_batch(self:TrainingBudget):
     self._tell_schedules()
     self.note()
 
-# %% ../../nbs/experiments/02_methods.ipynb #13c191d8
+# %% ../../nbs/experiments/02_methods.ipynb #76ca84f1
 class ValidationProbe:
     "Colours the first validation photos with the network as it stands"
     def __init__(self,
@@ -173,32 +186,41 @@ class ValidationProbe:
         x, y = [o[:n].cpu() for o in learn.dls.valid.one_batch()]
         self.learn, self.task, self.x = learn, learn.dls.task, x
         self.truth = self.task.decode((x, y))[1]
-        self.baseline = max(self.psnr(self.task.decode((x, f(x, y)))[1]) for _, f in self.task.baselines.values())
+        baselines = [self.task.decode((x, f(x, y)))[1] for _, f in self.task.baselines.values()]
+        self.baseline = max(map(self.psnr, baselines))
 
     def psnr(self, pred): return psnr(pred, self.truth).clamp(max=100).mean().item() # 100 dB for equal pictures
 
     def __call__(self):
         model, loss = self.learn.model, self.learn.loss_func
         model.eval()
-        with torch.no_grad(): pred = getattr(loss, 'decodes', noop)(getattr(loss, 'activation', noop)(model(self.x.to(self.learn.dls.device)))).cpu()
+        with torch.no_grad(): out = model(self.x.to(self.learn.dls.device))
         model.train()
-        answer = self.task.decode((self.x, pred))[1]
-        share = (colorfulness(answer).mean()/colorfulness(self.truth).mean()).item()
-        return dict(psnr=self.psnr(answer), baseline=self.baseline, colorfulness=share)
+        for step in ('activation', 'decodes'): out = getattr(loss, step, noop)(out) # a classifier's loss has both
+        pred = self.task.decode((self.x, out.cpu()))[1]
+        share = (colorfulness(pred).mean()/colorfulness(self.truth).mean()).item()
+        return dict(psnr=self.psnr(pred), baseline=self.baseline, colorfulness=share)
 
-# %% ../../nbs/experiments/02_methods.ipynb #872cfb09
-def stage_ends(plan, amount):
+# %% ../../nbs/experiments/02_methods.ipynb #4534730d
+def stage_ends(
+    plan, # a `Plan` whose epochs are parts of the budget
+    amount, # the whole budget
+)->list: # one a stage
     "Where the stages of a plan end, if its epochs are parts of `amount`"
     parts = [o for o in (plan.epochs_l1, plan.epochs_gan) if o]
     return [amount*sum(parts[:i + 1])/sum(parts) for i in range(len(parts))]
 
-def enough_photos(dls):
+def enough_photos(
+    dls, # from `colorize_dls`
+)->int:
     "How many photos there are to train on; `ValueError` if they are less than a batch"
     n, n_valid, bs = len(dls.train.dataset), len(dls.valid.dataset), dls.train.bs
-    if n < bs: raise ValueError(f'{n + n_valid} photos are too few: {n_valid} to validate on leave {n}, less than a batch of {bs}; more photos, or a smaller bs')
+    if n < bs:
+        raise ValueError(f'{n + n_valid} photos are too few: {n_valid} to validate on leave {n}, '
+                         f'less than a batch of {bs}; more photos, or a smaller bs')
     return n
 
-# %% ../../nbs/experiments/02_methods.ipynb #c7028e62
+# %% ../../nbs/experiments/02_methods.ipynb #524f2961
 def train_method(
     items, # a folder, or paths and images
     out, # folder for checkpoints
@@ -207,13 +229,17 @@ def train_method(
     minutes=5, # between checkpoints
     cache=None, device=None, # see `colorize_dls`
     tell=noop, # function of the share of the budget that is used, called now and then
-)->tuple: # the Learner (its `judge` is the discriminator), and its `TrainingBudget`
+)->tuple: # the Learner, with its `discriminator`, and its `TrainingBudget`
     "Train until the budget is used"
-    with redirect_stdout(StringIO()): learn = plan_learner(items, plan, out, cache, device) # what was left out need not be said for each method
-    n, judge = enough_photos(learn.dls), discriminator_for(plan.size, learn.dls.task)
+    with redirect_stdout(StringIO()): # what is left out of the photos is the same for each method
+        learn = plan_learner(items, plan, out, cache, device)
+    n = enough_photos(learn.dls)
     if unit == 'epochs': amount, unit = amount*n, 'images'
     epochs = 10**5 if unit == 'seconds' else int(amount/(n//plan.bs*plan.bs)) + 2
-    budget = TrainingBudget(stage_ends(plan, amount), unit, ValidationProbe(learn), tell=tell)
     recipe = replace(plan, epochs_l1=epochs*bool(plan.epochs_l1), epochs_gan=epochs*bool(plan.epochs_gan))
-    with learn.no_bar(), learn.no_logging(): learn.discriminator = fit_recipe(learn, recipe, judge, cbs=[Checkpoints(Path(out)/'checkpoints', resume=True, minutes=minutes), budget]).discriminator
+    budget = TrainingBudget(stage_ends(plan, amount), unit, ValidationProbe(learn), tell=tell)
+    cbs = [Checkpoints(Path(out)/'checkpoints', resume=True, minutes=minutes), budget]
+    discriminator = discriminator_for(plan.size, learn.dls.task)
+    with learn.no_bar(), learn.no_logging():
+        learn.discriminator = fit_recipe(learn, recipe, discriminator, cbs=cbs).discriminator
     return learn, budget

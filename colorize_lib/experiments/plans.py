@@ -1,4 +1,4 @@
-"""A plan in a file, a folder of photos, and a generator comes out that anyone can load
+"""A plan in a file and a folder of photos give a generator that anyone can load
 
 Docs: https://OWNER.github.io/colorize_lib/experiments/plans.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/experiments/plans.html.md"""
 # %% auto #0
 __all__ = ['plan_losses', 'Plan', 'plan_learner', 'EpochLog', 'discriminator_for', 'run_plan', 'main']
 
-# %% ../../nbs/experiments/01_plans.ipynb #e4aa2568
+# %% ../../nbs/experiments/01_plans.ipynb #04bccf16
 import json, math, os, sys
 from argparse import ArgumentParser, BooleanOptionalAction
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -17,10 +17,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt, numpy as np, torch
 from fastai.callback.core import Callback
 from fastai.torch_core import rank_distrib
+from fastcore.basics import patch
+from fastcore.docments import docments
 
+from ..engine.callbacks import in_parallel
 from ..engine.checkpoints import Checkpoints
 from ..engine.checks import check_choice
-from ..engine.callbacks import in_parallel
 from ..engine.learner import colorize_learner
 from ..engine.metrics import color_prior
 from ..engine.weights import atomic_path, generators, save_weights
@@ -31,58 +33,83 @@ from ..patchgan import PatchGAN
 from ..results import comparison_table, evaluate, gallery, loss_table, plot_losses
 from ..training import Recipe, fit_recipe
 
-# %% ../../nbs/experiments/01_plans.ipynb #7e622562
-_kinds = {int: 'a whole number', float: 'a number', str: 'a text', dict: 'a JSON object'}
-
+# %% ../../nbs/experiments/01_plans.ipynb #8f62e96c
 @dataclass(frozen=True)
 class Plan(Recipe):
     "All that decides what a training makes of a folder of photos"
     size: int = 96 # pixels of the training photos
     bs: int = 16 # photos in a batch
-    epochs_l1: int = 20 # of stage 1, one cycle, by `loss` alone
-    epochs_gan: int = 0 # of stage 2, against a PatchGAN
+    epochs_l1: int = 20 # epochs of stage 1, one cycle, by the loss alone
+    lr_l1: float = 1e-3 # highest learning rate of stage 1
+    epochs_gan: int = 0 # epochs of stage 2, against a PatchGAN
     lr: float = 2e-4 # learning rate of stage 2
-    task: str = 'grayscale' # what is given and what is to be found
-    generator: str = 'unet' # a key of `generators`
-    kwargs: dict = field(default_factory=dict) # its arguments
-    loss: str = 'l1' # a key of `plan_losses`
-    zoom: float = 1.125 # training photos are kept this much larger than `size`: the room for random crops
+    lambda_l1: float = 100. # weight of the loss in stage 2
+    task: str = 'grayscale' # what is given and what is predicted
+    generator: str = 'unet' # the network
+    kwargs: dict = field(default_factory=dict) # arguments of the network, as JSON
+    loss: str = 'l1' # loss between prediction and ground truth
+    zoom: float = 1.125 # photos are kept this much larger than the size, for random crops: 1 is none, 2 is much
     n_valid: int = None # photos to validate on; default: a fifth
-    seed: int = 42 # of the split, the first weights, order and crops
-    render: int = None # pixels of the short side when it colours photos; default: `size`
+    seed: int = 42 # seed of the split, the first weights, order and crops
+    render: int = None # pixels of the short side when it colours photos; default: the size
     saturation: float = 1. # factor on its colours when it colours photos
-    precision: str = 'auto' # 'fp32', 'bf16', 'fp16'
+    precision: str = 'auto' # auto, fp32, bf16 or fp16
 
-    def __post_init__(self):
-        least = dict(epochs_l1=0, epochs_gan=0, lr_l1=0, lr=0, lambda_l1=0, saturation=0, render=16)
-        for f in fields(self):
-            v, kinds = getattr(self, f.name), (int, float) if f.type is float else f.type
-            if v is None and f.default is None: continue
-            if not isinstance(v, kinds) or isinstance(v, bool) or f.type is float and not math.isfinite(v): raise ValueError(f'{f.name}={v!r}: needs to be {_kinds[f.type]}')
-            if f.name in least and v < least[f.name]: raise ValueError(f'{f.name}={v!r}: needs to be at least {least[f.name]}')
+    def __post_init__(self): _check_plan(self)
 
-    @classmethod
-    def read(cls, path):
-        "From a JSON file; `ValueError` names what is wrong"
-        try: plan = json.loads(Path(path).read_text(encoding='utf-8'))
-        except ValueError as e: raise ValueError(f'{path}: not a plan ({e})') from e
-        known = {f.name for f in fields(cls)}
-        if not isinstance(plan, dict): raise ValueError(f'{path}: not a plan (expected {{...}})')
-        if set(plan) - known:
-            raise ValueError(f'{path}: unknown {", ".join(map(repr, sorted(set(plan) - known)))}; a plan may have {", ".join(sorted(known))}')
-        return cls(**plan)
+# %% ../../nbs/experiments/01_plans.ipynb #dae298d6
+_kinds = {int: 'a whole number', float: 'a number', str: 'a text', dict: 'a JSON object'}
+_least = dict(epochs_l1=0, epochs_gan=0, lr_l1=0, lr=0, lambda_l1=0, saturation=0, render=16)
 
-# %% ../../nbs/experiments/01_plans.ipynb #f4bcd844
+def _check_plan(plan):
+    for f in fields(plan):
+        v = getattr(plan, f.name)
+        if v is None and f.default is None: continue
+        right_kind = isinstance(v, (int, float) if f.type is float else f.type) and not isinstance(v, bool)
+        if not right_kind or (f.type is float and not math.isfinite(v)):
+            raise ValueError(f'{f.name}={v!r}: needs to be {_kinds[f.type]}')
+        if f.name in _least and v < _least[f.name]:
+            raise ValueError(f'{f.name}={v!r}: needs to be at least {_least[f.name]}')
+
+# %% ../../nbs/experiments/01_plans.ipynb #a9de704d
+@patch(cls_method=True)
+def read(cls:Plan,
+    path, # of a JSON file
+)->Plan:
+    "A plan from a file; `ValueError` names what is wrong"
+    try: plan = json.loads(Path(path).read_text(encoding='utf-8'))
+    except ValueError as e: raise ValueError(f'{path}: not a plan ({e})') from e
+    if not isinstance(plan, dict): raise ValueError(f'{path}: not a plan (expected {{...}})')
+    known = {f.name for f in fields(cls)}
+    if unknown := sorted(set(plan) - known):
+        raise ValueError(f'{path}: unknown {", ".join(map(repr, unknown))}; a plan may have {", ".join(sorted(known))}')
+    return cls(**plan)
+
+# %% ../../nbs/experiments/01_plans.ipynb #7dc40c44
 def _prior(dls):
-    "How probable colours are in the photos that are trained on"
+    "How probable colours are in the training photos"
     squares = dls.train.dataset.array
-    return color_prior(torch.from_numpy(np.array(squares[i:i+16])).permute(0, 3, 1, 2)/255 for i in range(0, len(squares), 16))
+    batches = (squares[i:i+16] for i in range(0, len(squares), 16))
+    return color_prior(torch.from_numpy(np.array(o)).permute(0, 3, 1, 2)/255 for o in batches)
 
-# from the name of a loss to what makes it for some photos
+# from the name of a loss to a function of the DataLoaders
 plan_losses = {k: partial(lambda name, dls: Regression(name), k) for k in Regression.losses} | {
-    'classification': lambda dls: Classification(_prior(dls)), 'classification_plain': lambda dls: Classification()}
+    'classification': lambda dls: Classification(_prior(dls)),
+    'classification_plain': lambda dls: Classification()}
 
-# %% ../../nbs/experiments/01_plans.ipynb #15d3830a
+# %% ../../nbs/experiments/01_plans.ipynb #e4fa8bd6
+def _check_combination(plan):
+    check_choice('generator', plan.generator, generators)
+    check_choice('loss', plan.loss, plan_losses)
+    classifies = plan.loss.startswith('classification')
+    wrong = classifies != (plan.generator == 'bin_classifier')
+    if wrong or (classifies and (plan.task != 'grayscale' or plan.epochs_gan)):
+        raise ValueError(
+            f"loss {plan.loss!r}, generator={plan.generator!r}, task={plan.task!r}, epochs_gan={plan.epochs_gan}: "
+            f"classification needs generator='bin_classifier', and the other way round; "
+            f"it colours photos, without adversarial training")
+
+# %% ../../nbs/experiments/01_plans.ipynb #a8845bd7
 def plan_learner(
     items, # a folder, or paths and images
     plan, # a `Plan`
@@ -91,35 +118,38 @@ def plan_learner(
 ): # a Learner, not trained yet; its `config` is what `save_weights` asks for
     "The photos, the network and the loss that a plan names"
     torch.manual_seed(plan.seed)
-    check_choice('generator', plan.generator, generators)
-    check_choice('loss', plan.loss, plan_losses)
-    task, classifies = get_task(plan.task), plan.loss.startswith('classification')
-    if classifies != (plan.generator == 'bin_classifier') or classifies and (plan.task != 'grayscale' or plan.epochs_gan):
-        raise ValueError(f"loss {plan.loss!r}, generator={plan.generator!r}, task={plan.task!r}, epochs_gan={plan.epochs_gan}: classification needs generator='bin_classifier', "
-                         f"and the other way round; it colours photos, without a game")
-    kwargs = ({} if (task.n_in, task.n_out) == (1, 2) else dict(n_in=task.n_in, n_out=task.n_out)) | plan.kwargs # generators make ab from lum by themselves
+    _check_combination(plan)
+    task, kwargs = get_task(plan.task), plan.kwargs
+    if (task.n_in, task.n_out) != (1, 2): kwargs = dict(n_in=task.n_in, n_out=task.n_out) | kwargs
     try: net = generators[plan.generator](**kwargs)
     except TypeError as e: raise ValueError(f'kwargs={plan.kwargs}: {e}') from e
-    dls = colorize_dls(items, plan.size, plan.bs, n_valid=plan.n_valid, seed=plan.seed, task=task, zoom=plan.zoom, cache=cache, device=device)
+    dls = colorize_dls(items, plan.size, plan.bs, n_valid=plan.n_valid, seed=plan.seed, task=task, zoom=plan.zoom,
+                       cache=cache, device=device)
     loss = plan_losses[plan.loss](dls)
-    if classifies: loss.T = net.T # it is measured at the temperature at which it colours
+    if isinstance(loss, Classification): loss.T = net.T # measured at the temperature at which it colours
     learn = colorize_learner(dls, net, loss, plan.precision, path=path)
     kwargs = {k: v for k, v in kwargs.items() if k != 'pretrained'} # the weights will come from the file
     learn.config = dict(generator=plan.generator, kwargs=kwargs, task=plan.task, size=plan.render or plan.size)
     if plan.saturation != 1: learn.config['saturation'] = plan.saturation
     return learn
 
-# %% ../../nbs/experiments/01_plans.ipynb #b63345b5
+# %% ../../nbs/experiments/01_plans.ipynb #a372fa9e
 class EpochLog(Callback):
-    "A line of JSON an epoch in a file; an epoch that is trained again takes the place of what it was"
+    "A line of JSON an epoch in a file; an epoch that is trained again replaces its line"
     order = 55 # after the `Recorder`
-    def __init__(self, file): self.file = Path(file)
-    def after_epoch(self):
-        row = dict(fit=self.learn.fits_done, epoch=self.epoch) | dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1]))
-        rows = [json.loads(o) for o in self.file.read_text(encoding='utf-8').splitlines()] if self.file.exists() else []
-        rows = [o for o in rows if (o['fit'], o['epoch']) < (row['fit'], row['epoch'])] + [row]
-        with atomic_path(self.file) as part: Path(part).write_text(''.join(json.dumps(o) + '\n' for o in rows), encoding='utf-8')
+    def __init__(self,
+        file, # where to write
+    ): self.file = Path(file)
 
+    def after_epoch(self):
+        values = dict(zip(self.recorder.metric_names[1:], self.recorder.values[-1]))
+        row = dict(fit=self.learn.fits_done, epoch=self.epoch) | values
+        lines = self.file.read_text(encoding='utf-8').splitlines() if self.file.exists() else []
+        rows = [o for o in map(json.loads, lines) if (o['fit'], o['epoch']) < (row['fit'], row['epoch'])]
+        text = ''.join(json.dumps(o) + '\n' for o in [*rows, row])
+        with atomic_path(self.file) as part: Path(part).write_text(text, encoding='utf-8')
+
+# %% ../../nbs/experiments/01_plans.ipynb #2ab84bbf
 def _callbacks(out, resume, minutes):
     cbs = [Checkpoints(out/'checkpoints', resume=resume, minutes=minutes)]
     if not rank_distrib(): cbs.append(EpochLog(out/'history.jsonl'))
@@ -130,30 +160,10 @@ def _callbacks(out, resume, minutes):
 
 def discriminator_for(
     size, # pixels of the photos
-    task, # what it is given, and what is to be judged
-):
-    "A PatchGAN for photos of a size: as published from 256 pixels on, narrower and less deep below"
+    task, # what is given and what is predicted: the discriminator sees both
+)->PatchGAN:
+    "A PatchGAN for photos of a size: as published from 256 pixels on, with fewer channels and layers below"
     return PatchGAN(task.n_in + task.n_out, nf=64 if size >= 256 else 32, n_down=2 if size < 128 else 3)
-
-def run_plan(
-    items, # a folder, or paths and images
-    out, # folder for the results, made if need be
-    plan, # a `Plan`
-    resume=False, # go on from the newest checkpoint in `out`
-    minutes=10, # between checkpoints
-    cache=None, device=None, # see `colorize_dls`
-): # the Learner
-    "Train by a plan; write generator.safetensors, plan.json, history.jsonl, metrics.csv, gallery.png, checkpoints; losses.csv and losses.png if there was a game"
-    if not plan.epochs_l1 + plan.epochs_gan: raise ValueError('epochs_l1=0, epochs_gan=0: nothing to train')
-    out = Path(out).expanduser().absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    learn = plan_learner(items, plan, out, cache, device)
-    fit_recipe(learn, plan, discriminator_for(plan.size, learn.dls.task), cbs=_callbacks(out, resume, minutes))
-    if in_parallel(): # what follows is done by the first process, alone
-        torch.distributed.destroy_process_group()
-        os.environ['WORLD_SIZE'] = '1'
-    if not rank_distrib(): _write_results(learn, out, plan)
-    return learn
 
 # %% ../../nbs/experiments/01_plans.ipynb #8da48925
 def _write_results(learn, out, plan):
@@ -168,44 +178,76 @@ def _write_results(learn, out, plan):
         fig.savefig(out/f'{name}.png', dpi=110)
         plt.close(fig)
 
-# %% ../../nbs/experiments/01_plans.ipynb #df72d3c3
-_help = dict(size='pixels of the training photos', bs='photos in a batch', epochs_l1='epochs by the loss alone', lr_l1='their highest learning rate',
-             epochs_gan='epochs against a PatchGAN after that', lr='their learning rate', lambda_l1='weight of the loss in them', task=f'what is given: {" or ".join(tasks)}',
-             generator=f'one of {", ".join(generators)}', kwargs='its arguments, as JSON', loss=f'one of {", ".join(plan_losses)}', zoom='room for random crops: 1 is none, 2 is much',
-             n_valid='photos to validate on; default: a fifth', seed='of all that is random', render='pixels of the short side when it colours photos; default: the size', saturation='factor on its colours when it colours photos', precision='auto, fp32, bf16 or fp16')
+# %% ../../nbs/experiments/01_plans.ipynb #9b395b63
+def run_plan(
+    items, # a folder, or paths and images
+    out, # folder for the results, made if it is missing
+    plan, # a `Plan`
+    resume=False, # go on from the newest checkpoint in `out`
+    minutes=10, # between checkpoints
+    cache=None, device=None, # see `colorize_dls`
+): # the Learner
+    "Train by a plan; write weights, plan, history, metrics, gallery, checkpoints, and with a stage 2 its losses"
+    if not plan.epochs_l1 + plan.epochs_gan: raise ValueError('epochs_l1=0, epochs_gan=0: nothing to train')
+    out = Path(out).expanduser().absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    learn = plan_learner(items, plan, out, cache, device)
+    fit_recipe(learn, plan, discriminator_for(plan.size, learn.dls.task), cbs=_callbacks(out, resume, minutes))
+    if in_parallel(): # what follows is done by the first process, alone
+        torch.distributed.destroy_process_group()
+        os.environ['WORLD_SIZE'] = '1'
+    if not rank_distrib(): _write_results(learn, out, plan)
+    return learn
 
-def _parser():
-    parser = ArgumentParser('colorize-train', description='Train a colorizer on a folder of photos. Writes generator.safetensors, which `colorize --model` takes, '
-                            'tables, a gallery, and checkpoints from which a run that was cut off goes on.')
-    parser.add_argument('folder', help='photos to train on, searched to any depth')
-    parser.add_argument('-o', '--out', default='colorize_run', help='folder for the results (default: %(default)s)')
-    parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint in the results folder')
-    parser.add_argument('--plan', help='JSON file with any of the options below; options go over it')
-    parser.add_argument('--minutes', type=float, default=10, help='between checkpoints, besides one after every epoch (default: %(default)s)')
-    parser.add_argument('--cache', action=BooleanOptionalAction, default=True, help='keep decoded photos on disk for the next time')
-    parser.add_argument('--device', help="'cpu', 'cuda', 'cuda:1', 'mps' (default: a GPU if there is one)")
+# %% ../../nbs/experiments/01_plans.ipynb #0034e91f
+_about = ('Train a colorizer on a folder of photos. Writes generator.safetensors, which `colorize --model` takes, '
+          'tables, a gallery, and checkpoints from which an interrupted run goes on.')
+
+def _field_help(f):
+    "The comment beside a field of `Plan`, with the choices and the default if there are any"
+    choices = dict(task=tasks, generator=generators, loss=plan_losses).get(f.name)
+    text = docments(Plan)[f.name] or '' # nothing where the class has no file
+    if choices: text += f': {", ".join(list(choices)[:-1])} or {list(choices)[-1]}'
+    return text if f.default is None or f.name == 'kwargs' else f'{text} (default: {f.default})'
+
+def _add_plan(parser):
     group = parser.add_argument_group('the plan', 'a default holds where neither the file nor an option says otherwise')
     for f in fields(Plan):
         kind = json.loads if f.name == 'kwargs' else f.type
-        default = '' if f.default is None or f.name == 'kwargs' else f' (default: {f.default})'
-        group.add_argument(f'--{f.name.replace("_", "-")}', dest=f'plan_{f.name}', type=kind, help=_help[f.name] + default, metavar=f.name.upper())
+        option = f'--{f.name.replace("_", "-")}'
+        group.add_argument(option, dest=f'plan_{f.name}', type=kind, help=_field_help(f), metavar=f.name.upper())
+
+# %% ../../nbs/experiments/01_plans.ipynb #3bda979f
+def _parser():
+    parser = ArgumentParser('colorize-train', description=_about)
+    add = parser.add_argument
+    add('folder', help='photos to train on, searched to any depth')
+    add('-o', '--out', default='colorize_run', help='folder for the results (default: %(default)s)')
+    add('--resume', action='store_true', help='go on from the newest checkpoint in the results folder')
+    add('--plan', help='JSON file with any of the options below; options go over it')
+    add('--minutes', type=float, default=10,
+        help='between checkpoints, besides one after every epoch (default: %(default)s)')
+    add('--cache', action=BooleanOptionalAction, default=True, help='keep decoded photos on disk for the next time')
+    add('--device', help="'cpu', 'cuda', 'cuda:1', 'mps' (default: a GPU if there is one)")
+    _add_plan(parser)
     return parser
 
-# %% ../../nbs/experiments/01_plans.ipynb #e58d2be4
+# %% ../../nbs/experiments/01_plans.ipynb #3416d28d
 def main(
     argv=None, # the command line; default: `sys.argv`
 ):
     "The command `colorize-train`"
-    parser = _parser()
-    args = parser.parse_args(argv)
+    args = _parser().parse_args(argv)
     over = {f.name: v for f in fields(Plan) if (v := getattr(args, f'plan_{f.name}')) is not None}
+    cache, device = None if args.cache else False, None
     try:
+        if args.device: device = torch.device(args.device) # a wrong one is a RuntimeError of PyTorch's
         plan = replace(Plan.read(args.plan) if args.plan else Plan(), **over)
-        run_plan(args.folder, args.out, plan, args.resume, args.minutes, None if args.cache else False, args.device and torch.device(args.device))
+        run_plan(args.folder, args.out, plan, args.resume, args.minutes, cache, device)
     except KeyboardInterrupt: sys.exit(130)
-    # a wrong device is a RuntimeError of PyTorch's; fastai puts a line of its own before what a callback says
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as e:
-        sys.exit(f'colorize-train: {str(e).rpartition(chr(9))[2]}'.replace('resume=True', '--resume').replace('\n', ' '))
+        message = str(e).rpartition('\t')[2] # fastai puts a line of its own before a callback's message
+        sys.exit(f'colorize-train: {message}'.replace('resume=True', '--resume').replace('\n', ' '))
     if rank_distrib(): return
     out = Path(args.out).expanduser()
     print(f'\n{(out/"metrics.csv").read_text(encoding="utf-8")}\nLook at {out/"gallery.png"}; colour photos with\n'

@@ -1,4 +1,4 @@
-"""A balloon may be red or blue, but never the mean of both: colorization as classification
+"""Colorization as classification: predict how probable each colour is, and choose afterwards
 
 Docs: https://OWNER.github.io/colorize_lib/networks/classification.html.md"""
 
@@ -32,7 +32,7 @@ def bin_centers(
     "Where the classes lie"
     return cell_centers(gamut_bins()).to(device)
 
-# %% ../../nbs/networks/03_classification.ipynb #8f03f5ce
+# %% ../../nbs/networks/03_classification.ipynb #c9003a70
 def soft_encode(
     ab, # `(B,2,H,W)` in CIE units
     k=5, # nearest classes over which a pixel is spread
@@ -40,7 +40,8 @@ def soft_encode(
 )->torch.Tensor: # `(B,Q,H,W)`, adds up to 1 over Q
     "Colours as probabilities of classes (Zhang et al. 2016, section 2.2)"
     pixels = ab.movedim(1, -1)
-    with torch.autocast(ab.device.type, enabled=False): far, nearest = torch.cdist(pixels.flatten(0, 2), bin_centers(ab.device)).topk(k, largest=False)
+    with torch.autocast(ab.device.type, enabled=False): # distances need 32 bits
+        far, nearest = torch.cdist(pixels.flatten(0, 2), bin_centers(ab.device)).topk(k, largest=False)
     weights = (-far**2/(2*sigma**2)).softmax(-1)
     z = ab.new_zeros(len(far), len(gamut_bins())).scatter_(1, nearest, weights)
     return z.view(*pixels.shape[:3], -1).movedim(-1, 1)
@@ -59,18 +60,19 @@ def rebalancing(
     w = 1/((1 - mix)*p + mix/len(p))
     return w/(p*w).sum()
 
-# %% ../../nbs/networks/03_classification.ipynb #175b3b0e
+# %% ../../nbs/networks/03_classification.ipynb #a07db9a6
 def annealed_mean(
     logits, # `(B,Q,H,W)`
     T=.38, # temperature above 0: 1 is the mean, towards 0 the mode
 )->torch.Tensor: # `(B,2,H,W)` in CIE units, float32
     "A colour from probabilities of classes (Zhang et al. 2016, equation 5)"
     if not T > 0: raise ValueError(f'T={T!r}: needs to be above 0; 1 is the mean, 0.01 as good as the mode')
-    with torch.autocast(logits.device.type, enabled=False): return torch.einsum('bqhw,qc->bchw', (logits.float()/T).softmax(1), bin_centers(logits.device))
+    with torch.autocast(logits.device.type, enabled=False):
+        return torch.einsum('bqhw,qc->bchw', (logits.float()/T).softmax(1), bin_centers(logits.device))
 
-# %% ../../nbs/networks/03_classification.ipynb #52b17eca
+# %% ../../nbs/networks/03_classification.ipynb #f095f2e4
 class BinClassifier(nn.Module):
-    "A generator that answers with the probability of each colour"
+    "A generator that predicts the probability of each colour"
     stride = 4 # logits have a quarter of the picture's size
     def __init__(self,
         body, # a network from lum to features, of the picture's size
@@ -91,6 +93,7 @@ class BinClassifier(nn.Module):
     ): # ab `(B,2,H,W)` in [-1,1]
         return logits_to_ab(self(x), self.T)[..., :x.shape[-2], :x.shape[-1]]
 
+# %% ../../nbs/networks/03_classification.ipynb #f81ec290
 def logits_to_ab(
     logits, # `(B,Q,H/4,W/4)`
     T=.38, # see `annealed_mean`
@@ -98,9 +101,9 @@ def logits_to_ab(
     "Colours in the size of the picture"
     return F.interpolate(annealed_mean(logits, T)/110, scale_factor=BinClassifier.stride, mode='bilinear')
 
-# %% ../../nbs/networks/03_classification.ipynb #4e20e8b7
+# %% ../../nbs/networks/03_classification.ipynb #10f9017e
 class Classification:
-    "Cross-entropy over classes of ab, rare ones weighed up (Zhang et al. 2016, equation 2); a Learner decodes by it"
+    "Cross-entropy over classes of ab, with more weight on rare ones (Zhang et al. 2016, equation 2)"
     def __init__(self,
         prior=None, # of the training photos, from `color_prior`; `None`: all classes weigh the same
         T=.38, # temperature of `decodes`, see `annealed_mean`
@@ -111,14 +114,19 @@ class Classification:
         ab, # `(B,2,H,W)` in [-1,1]
         reduction='mean', # or 'none': `(B,H/4,W/4)`
     )->torch.Tensor: # float32
-        small, n = F.avg_pool2d(ab.float()*110, BinClassifier.stride), len(bin_centers())
-        if (wrong := logits.shape[1:]) != (n, *small.shape[2:]) or ab.shape[-1] % BinClassifier.stride or ab.shape[-2] % BinClassifier.stride:
-            raise ValueError(f'Classification: an answer of shape {tuple(wrong)} to colours of shape {tuple(ab.shape[1:])}: it needs a BinClassifier, '
-                             f'and photos whose size is a multiple of {BinClassifier.stride}')
-        z = soft_encode(small)
+        _check_sizes(logits, ab)
+        z = soft_encode(F.avg_pool2d(ab.float()*110, BinClassifier.stride))
         loss = F.cross_entropy(logits.float(), z, reduction='none')
         if self.weights is not None: loss = loss*self.weights.to(loss.device)[z.argmax(1)]
         return loss.mean() if reduction == 'mean' else loss
 
     def decodes(self, logits): return logits_to_ab(logits, self.T)
     def __repr__(self): return f'Classification({"" if self.weights is None else "rebalanced, "}T={self.T})'
+
+# %% ../../nbs/networks/03_classification.ipynb #d693be8f
+def _check_sizes(logits, ab):
+    "Raise a `ValueError` unless logits and colours belong together"
+    k, (h, w) = BinClassifier.stride, ab.shape[-2:]
+    if tuple(logits.shape[1:]) == (len(gamut_bins()), h//k, w//k) and not h % k and not w % k: return
+    raise ValueError(f'Classification: a prediction of shape {tuple(logits.shape[1:])} for colours of shape '
+                     f'{tuple(ab.shape[1:])}: it needs a BinClassifier, and photos whose size is a multiple of {k}')

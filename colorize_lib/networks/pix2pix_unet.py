@@ -1,4 +1,4 @@
-"""Eight times down to a single pixel, eight times up again; and the checkerboard it leaves
+"""Eight times down to a single pixel, eight times up again, and the checkerboard that this leaves
 
 Docs: https://OWNER.github.io/colorize_lib/networks/pix2pix_unet.html.md"""
 
@@ -7,20 +7,29 @@ Docs: https://OWNER.github.io/colorize_lib/networks/pix2pix_unet.html.md"""
 # %% auto #0
 __all__ = ['Pix2PixUnet']
 
-# %% ../../nbs/networks/01_pix2pix_unet.ipynb #6a12860b
+# %% ../../nbs/networks/01_pix2pix_unet.ipynb #bc830fd9
 import torch, torch.nn.functional as F
+from fastcore.basics import patch
 from torch import nn
 
-# %% ../../nbs/networks/01_pix2pix_unet.ipynb #c743d8de
+# %% ../../nbs/networks/01_pix2pix_unet.ipynb #d5ff8943
 def _down(ni, nf, norm):
-    return nn.Sequential(nn.LeakyReLU(.2), nn.Conv2d(ni, nf, 4, 2, 1, bias=False), *[nn.BatchNorm2d(nf)]*norm)
+    conv = nn.Conv2d(ni, nf, 4, 2, 1, bias=False)
+    return nn.Sequential(nn.LeakyReLU(.2), conv, *[nn.BatchNorm2d(nf)]*norm)
 
 def _up(ni, nf, drop):
-    return nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(ni, nf, 4, 2, 1, bias=False), nn.BatchNorm2d(nf), *[nn.Dropout(drop)]*bool(drop))
+    conv = nn.ConvTranspose2d(ni, nf, 4, 2, 1, bias=False)
+    return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(nf), *[nn.Dropout(drop)]*bool(drop))
 
-# %% ../../nbs/networks/01_pix2pix_unet.ipynb #ae5a7a8b
+def _init(m):
+    "Weights from N(0, 0.02), batch norm around 1"
+    if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)): nn.init.normal_(m.weight, 0., .02)
+    if isinstance(m, nn.BatchNorm2d): nn.init.normal_(m.weight, 1., .02)
+    if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
+
+# %% ../../nbs/networks/01_pix2pix_unet.ipynb #0c629d7a
 class Pix2PixUnet(nn.Module):
-    "pix2pix's U-Net (appendix 6.1.1): stride-2 4x4 convolutions down, transposed ones up, skip connections, dropout; any input size"
+    "pix2pix's U-Net (appendix 6.1.1): stride-2 4x4 convolutions, transposed ones up, skips, dropout; any input size"
     def __init__(self,
         n_in=1, # channels in: lum
         n_out=2, # channels out: ab
@@ -31,24 +40,21 @@ class Pix2PixUnet(nn.Module):
         super().__init__()
         if n_down < 2: raise ValueError(f'n_down={n_down!r}: needs to be at least 2')
         nfs = [nf*min(2**i, 8) for i in range(n_down)]
-        self.n_down = n_down
-        self.stem = nn.Conv2d(n_in, nf, 4, 2, 1, bias=False)
-        self.down = nn.ModuleList([_down(i, o, norm=k < n_down - 2) for k, (i, o) in enumerate(zip(nfs, nfs[1:]))])
-        ups = [nfs[-1]] + [2*o for o in reversed(nfs[1:-1])] # what comes from below, and the skip connection beside it
+        self.n_down, self.stem = n_down, nn.Conv2d(n_in, nf, 4, 2, 1, bias=False)
+        downs = [_down(i, o, norm=k < n_down - 2) for k, (i, o) in enumerate(zip(nfs, nfs[1:]))]
+        ups = [nfs[-1]] + [2*o for o in reversed(nfs[1:-1])] # from below, and the skip connection beside it
+        self.down = nn.ModuleList(downs)
         self.up = nn.ModuleList([_up(i, o, drop*(k < 3)) for k, (i, o) in enumerate(zip(ups, reversed(nfs[:-1])))])
         self.head = nn.ConvTranspose2d(2*nf, n_out, 4, 2, 1)
         self.apply(_init)
 
-    def forward(self, x):
-        h, w = x.shape[-2:]
-        skips = [self.stem(F.pad(x, (0, -w % 2**self.n_down, 0, -h % 2**self.n_down), mode='replicate'))]
-        for stage in self.down: skips.append(stage(skips[-1]))
-        x = skips.pop()
-        for stage in self.up: x = torch.cat([stage(x), skips.pop()], dim=1)
-        return torch.tanh(self.head(F.relu(x)))[..., :h, :w]
-
-def _init(m):
-    "Weights from N(0, 0.02), batch norm around 1"
-    if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)): nn.init.normal_(m.weight, 0., .02)
-    if isinstance(m, nn.BatchNorm2d): nn.init.normal_(m.weight, 1., .02)
-    if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
+# %% ../../nbs/networks/01_pix2pix_unet.ipynb #85dc8372
+@patch
+def forward(self:Pix2PixUnet, x):
+    h, w = x.shape[-2:]
+    multiple = 2**self.n_down
+    skips = [self.stem(F.pad(x, (0, -w % multiple, 0, -h % multiple), mode='replicate'))]
+    for stage in self.down: skips.append(stage(skips[-1]))
+    x = skips.pop()
+    for stage in self.up: x = torch.cat([stage(x), skips.pop()], dim=1)
+    return torch.tanh(self.head(F.relu(x)))[..., :h, :w]

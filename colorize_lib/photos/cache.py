@@ -1,4 +1,4 @@
-"""Decode every photo once, keep the pixels on disk, and never wait for a JPEG again
+"""Decode every photo once, keep the pixels on disk, and read them back in every epoch
 
 Docs: https://OWNER.github.io/colorize_lib/photos/cache.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/photos/cache.html.md"""
 # %% auto #0
 __all__ = ['Photos', 'describe_left_out', 'cache_folder', 'CacheError', 'cached_photos']
 
-# %% ../../nbs/photos/03_cache.ipynb #0bc1386a
+# %% ../../nbs/photos/03_cache.ipynb #3c85a1fc
 import json, os, shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -16,15 +16,16 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np, torch
-from fastprogress.fastprogress import progress_bar
+from fastcore.basics import patch
 from filelock import FileLock
 from PIL import Image, ImageOps
 
+from ..engine.checks import progress_bar
 from .pictures import PhotoError, is_gray, open_photo, photo_name, printable
 
-# %% ../../nbs/photos/03_cache.ipynb #070eed71
+# %% ../../nbs/photos/03_cache.ipynb #c4d248ac
 def _digest(item):
-    "Of the file, not of decoded pixels: those depend on the size asked for, and training and validation ask for different ones"
+    "A fingerprint of a file, or of the pixels of an image"
     if isinstance(item, Image.Image):
         if item.mode == 'P': item = item.convert('RGBA') # the same indices may have other palettes
         data = f'{item.mode}{item.size}'.encode() + item.tobytes()
@@ -53,7 +54,7 @@ def _usable(items, side, n, seen, left_out):
                     n_kept, seen[found[1]] = n_kept + 1, name
                     yield name, found[0]
 
-# %% ../../nbs/photos/03_cache.ipynb #f499d59c
+# %% ../../nbs/photos/03_cache.ipynb #8dbb6926
 def _squares(pixels, side): return pixels.reshape(-1, side, side, 3)
 
 class Photos:
@@ -61,56 +62,63 @@ class Photos:
     def __init__(self, array, names, left_out=None):
         self.array, self.names, self.left_out = array, list(names), {} if left_out is None else left_out
 
-    @classmethod
-    def load(cls,
-        items, # paths or `PIL.Image`s; of an iterator, what is not needed stays in it
-        side, # pixels: photos are cut to their middle square and resized to this
-        n=None, # stop when so many are usable; default: take all
-        seen=None, # dict of the pictures met so far, to leave out the same one under another name
-        left_out=None, # dict of those left out so far, from name to reason; both are added to
-        file=None, # write the pixels here, and read them from there; default: keep them in memory
-    ):
-        "Decode photos; those that cannot be used are in `left_out`"
-        if n is None: n = len(items := list(items))
-        names, seen, left_out = [], *({} if d is None else d for d in (seen, left_out))
-        with open(file, 'wb') if file else nullcontext(bytearray()) as pixels:
-            write = pixels.write if file else pixels.extend
-            for name, rgb in progress_bar(_usable(iter(items), side, n, seen, left_out), total=n, leave=False):
-                write(rgb.tobytes())
-                names.append(name)
-            if file: pixels.flush(); os.fsync(pixels.fileno())
-        return cls.open(file, names, side, left_out) if file else cls(_squares(np.frombuffer(pixels, np.uint8), side), names, left_out)
+    def __len__(self): return len(self.names)
+    def __getitem__(self, i): return (torch.from_numpy(self.array[i].copy()).permute(2, 0, 1),)
 
     @classmethod
     def open(cls, file, names, side, left_out=None):
         "Photos whose pixels lie in a file: the system reads what is asked for, when it is asked for"
-        array = np.memmap(file, np.uint8, 'c') if len(names) else np.empty(0, np.uint8) # what is written there stays in this process; an empty file cannot be mapped
+        if not len(names): return cls(_squares(np.empty(0, np.uint8), side), names, left_out) # an empty file has no map
+        array = np.memmap(file, np.uint8, 'c') # 'c': what is written into the array stays in this process
         return cls(_squares(array, side), names, left_out)
 
-    def __len__(self): return len(self.names)
-    def __getitem__(self, i): return (torch.from_numpy(self.array[i].copy()).permute(2, 0, 1),)
+# %% ../../nbs/photos/03_cache.ipynb #6a2f2188
+@patch(cls_method=True)
+def load(cls:Photos,
+    items, # paths or `PIL.Image`s; of an iterator, what is not needed stays in it
+    side, # pixels: photos are cut to their middle square and resized to this
+    n=None, # stop when so many are usable; default: take all
+    seen=None, # dict of the pictures met so far, to leave out the same one under another name
+    left_out=None, # dict of those left out so far, from name to reason; both are added to
+    file=None, # write the pixels here, and read them from there; default: keep them in memory
+):
+    "Decode photos; those that cannot be used are in `left_out`"
+    if n is None: n = len(items := list(items))
+    names, seen, left_out = [], *({} if d is None else d for d in (seen, left_out))
+    with open(file, 'wb') if file else nullcontext(bytearray()) as pixels:
+        write = pixels.write if file else pixels.extend
+        for name, rgb in progress_bar(_usable(iter(items), side, n, seen, left_out), total=n, leave=False):
+            write(rgb.tobytes())
+            names.append(name)
+        if file: pixels.flush(), os.fsync(pixels.fileno())
+    if file: return cls.open(file, names, side, left_out)
+    return cls(_squares(np.frombuffer(pixels, np.uint8), side), names, left_out)
 
-# %% ../../nbs/photos/03_cache.ipynb #e046a43f
+# %% ../../nbs/photos/03_cache.ipynb #3bef3ca4
 def describe_left_out(
     left_out, # dict from a photo's name to the reason
     n_names=10, # how many names to print for one reason
 )->str:
     "What was left out, a line for each reason; the empty string if nothing was"
     by_reason = {}
-    for name, why in left_out.items(): by_reason.setdefault('same picture as another' if why.startswith('same') else why, []).append(printable(Path(name).name))
-    more = lambda names: f' and {len(names) - n_names} more (all in left_out)' if len(names) > n_names else ''
-    return '\n'.join(f'left out, {why}: {", ".join(names[:n_names])}{more(names)}' for why, names in by_reason.items())
+    for name, why in left_out.items():
+        if why.startswith('same'): why = 'same picture as another'
+        by_reason.setdefault(why, []).append(printable(Path(name).name))
+    def line(why, names):
+        more = f' and {len(names) - n_names} more (all in left_out)' if len(names) > n_names else ''
+        return f'left out, {why}: {", ".join(names[:n_names])}{more}'
+    return '\n'.join(line(why, names) for why, names in by_reason.items())
 
-# %% ../../nbs/photos/03_cache.ipynb #4f152c88
+# %% ../../nbs/photos/03_cache.ipynb #6c0bbe78
 def cache_folder()->Path:
-    "Where decoded photos are kept: the environment variable `COLORIZE_CACHE`, or `colorize_lib` in the user's cache folder"
+    "Where decoded photos are kept: what `COLORIZE_CACHE` says, or `colorize_lib` in the user's cache folder"
     base = os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache'
     return Path(os.environ.get('COLORIZE_CACHE') or Path(base)/'colorize_lib').expanduser()
 
 class CacheError(OSError):
     "Decoded photos cannot be kept on disk: the message says where, why and what to do"
 
-# %% ../../nbs/photos/03_cache.ipynb #c67cd18a
+# %% ../../nbs/photos/03_cache.ipynb #f5411496
 def _hex(*parts): return blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
 
 def _state(path):
@@ -120,9 +128,10 @@ def _state(path):
 
 def _names(files, settings):
     "`(what, state)` of a cache"
-    return _hex('decoding 1', settings, [str(Path(p).resolve()) for p in files]), _hex([_state(p) for p in files])
+    paths = [str(Path(p).resolve()) for p in files]
+    return _hex('decoding 1', settings, paths), _hex([_state(p) for p in files])
 
-# %% ../../nbs/photos/03_cache.ipynb #ffd53bcc
+# %% ../../nbs/photos/03_cache.ipynb #5acfc635
 def _write(folder, decode):
     "Let `decode` fill `folder`, then write the index"
     parts = decode(lambda name: folder/f'{name}.rgb')
@@ -130,40 +139,51 @@ def _write(folder, decode):
     left_out = next(iter(parts.values())).left_out
     with open(folder/'index.json', 'w') as f:
         json.dump(dict(parts=index, left_out=left_out), f)
-        f.flush(); os.fsync(f.fileno())
+        f.flush()
+        os.fsync(f.fileno())
 
 def _read(folder):
     "What `_write` wrote; `None` if it is not there or not whole"
     try:
         index = json.loads((folder/'index.json').read_text())
-        if any((folder/f'{name}.rgb').stat().st_size != o['n_bytes'] for name, o in index['parts'].items()): return None
+        lengths = {name: (folder/f'{name}.rgb').stat().st_size for name in index['parts']}
     except (OSError, ValueError): return None
-    return {name: Photos.open(folder/f'{name}.rgb', o['names'], o['side'], index['left_out']) for name, o in index['parts'].items()}
+    if any(lengths[name] != o['n_bytes'] for name, o in index['parts'].items()): return None
+    return {name: Photos.open(folder/f'{name}.rgb', o['names'], o['side'], index['left_out'])
+            for name, o in index['parts'].items()}
 
-# %% ../../nbs/photos/03_cache.ipynb #8a26a875
+# %% ../../nbs/photos/03_cache.ipynb #3d4de3d3
+_cure = 'name another folder with cache=..., or keep them in memory with cache=False'
+
+def _made(root, what, state, n_bytes, decode):
+    "The cache `what`-`state` in the folder `root`, written if it is not there"
+    cache, half = root/f'{what}-{state}', root/f'{what}-half'
+    if found := _read(cache): return found
+    for old in root.glob(f'{what}-*'): shutil.rmtree(old)
+    if (free := shutil.disk_usage(root).free) < n_bytes:
+        raise CacheError(f'{root}: decoded photos need {n_bytes/1e6:.0f} MB, {free/1e6:.0f} MB are free; {_cure}')
+    half.mkdir()
+    try: _write(half, decode)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+    half.rename(cache)
+    return _read(cache)
+
+# %% ../../nbs/photos/03_cache.ipynb #93445a1e
 def cached_photos(
     files, # paths: all that might be decoded
     settings, # what is done with them, as anything that JSON can hold
     n_bytes, # the most that the pixels will take
-    decode, # a function that decodes: given a function from a name to a file for `Photos.load`, it returns a dict from names to `Photos`
+    decode, # given a function from a name to a file for `Photos.load`, it returns a dict from names to `Photos`
     folder=None, # where caches are kept; default: `cache_folder()`
 )->dict: # from names to `Photos`, on disk
     "What `decode` makes of `files`: made the first time, read from disk afterwards"
     root = Path(folder or cache_folder())
     what, state = _names(files, settings)
-    cache, half = root/f'{what}-{state}', root/f'{what}-half'
-    cure = 'name another folder with cache=..., or keep them in memory with cache=False'
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root/f'{what}.lock'):
-            if (found := _read(cache)): return found
-            for old in root.glob(f'{what}-*'): shutil.rmtree(old)
-            if (free := shutil.disk_usage(root).free) < n_bytes:
-                raise CacheError(f'{root}: decoded photos need {n_bytes/1e6:.0f} MB, {free/1e6:.0f} MB are free; {cure}')
-            half.mkdir()
-            try: _write(half, decode)
-            except BaseException: shutil.rmtree(half, ignore_errors=True); raise
-            half.rename(cache)
-            return _read(cache)
+        with FileLock(root/f'{what}.lock'): return _made(root, what, state, n_bytes, decode)
     except CacheError: raise
-    except OSError as e: raise CacheError(f'{root}: decoded photos cannot be kept there ({e.strerror or e}); {cure}') from e
+    except OSError as e:
+        raise CacheError(f'{root}: decoded photos cannot be kept there ({e.strerror or e}); {_cure}') from e

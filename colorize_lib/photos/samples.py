@@ -1,4 +1,4 @@
-"""Pictures to practise on without a download: photos that packages carry, and landscapes painted by code
+"""Pictures to practise on without a download: photos that packages carry, and procedurally drawn landscapes
 
 Docs: https://OWNER.github.io/colorize_lib/photos/samples.html.md"""
 
@@ -16,24 +16,36 @@ from PIL import Image
 
 from .pictures import photo_files
 
-# %% ../../nbs/photos/02_samples.ipynb #366dae98
+# %% ../../nbs/photos/02_samples.ipynb #25f695c3
 _carried = {'skimage': ('data', 'astronaut.png chelsea.png coffee.png rocket.jpg motorcycle_left.png'),
             'sklearn': ('datasets/images', 'china.jpg flower.jpg')}
 
 def carried_photos()->list: # of `Path`
     "Real colour photos inside the packages scikit-image and scikit-learn"
-    roots = {pkg: Path(spec.origin).parent for pkg in _carried if (spec := find_spec(pkg))}
-    return [p for pkg, root in roots.items() for nm in _carried[pkg][1].split() if (p := root/_carried[pkg][0]/nm).exists()]
+    found = []
+    for package, (folder, names) in _carried.items():
+        if spec := find_spec(package): found += [Path(spec.origin).parent/folder/name for name in names.split()]
+    return [p for p in found if p.exists()]
 
-# %% ../../nbs/photos/02_samples.ipynb #84ec35e9
+# %% ../../nbs/photos/02_samples.ipynb #26f930b8
 def _field(rng, size, cells_y, cells_x):
-    "A smooth random field `(size,size)` in [0,1]: a coarse random grid, brought up bicubically"
+    "A smooth random field `(size,size)` in [0,1]: a coarse random grid, upsampled bicubically"
     grid = Image.fromarray((rng.random((cells_y, cells_x))*255).astype(np.uint8))
     return np.asarray(grid.resize((size, size), Image.BICUBIC), np.float32)/255
 
+# %% ../../nbs/photos/02_samples.ipynb #fbc9e4cf
 def _lay(img, color, alpha):
     "Lay `color` over `img`; `alpha` `(H,W)` in [0,1] says how opaquely"
     return img + alpha[..., None]*(np.asarray(color, np.float32) - img)
+
+# %% ../../nbs/photos/02_samples.ipynb #270b7e43
+def _sky(rng, size, xx, yy, horizon):
+    "Blue that becomes lighter downwards, clouds, and a sun above the horizon"
+    img = np.broadcast_to(np.float32([35, 100, 220]), (size, size, 3))
+    img = _lay(img, (165, 210, 250), np.clip(yy/horizon, 0, 1)**1.5)
+    img = _lay(img, (252, 252, 252), np.clip(_field(rng, size, 9, 5)*2.4 - 1.35, 0, 1))
+    sun = np.hypot(xx - rng.uniform(.1, .9), yy - rng.uniform(.08, horizon - .1))
+    return _lay(img, (255, 215, 40), np.clip((rng.uniform(.05, .08) - sun)*60, 0, 1))
 
 # %% ../../nbs/photos/02_samples.ipynb #258edfbf
 def _trees(rng, img, xx, yy, ground):
@@ -49,7 +61,7 @@ def _trees(rng, img, xx, yy, ground):
         img = _lay(img, (22, 92, 28), crown)*(1 - (crown*(.55*leaves))[..., None])
     return img
 
-# %% ../../nbs/photos/02_samples.ipynb #d8c3d827
+# %% ../../nbs/photos/02_samples.ipynb #1588fbd1
 def paint_scene(
     seed, # the same seed and size, the same picture
     size=128, # pixels a side
@@ -59,14 +71,12 @@ def paint_scene(
     yy, xx = np.mgrid[:size, :size].astype(np.float32)/size
     horizon, light = rng.uniform(.3, .55), rng.uniform(.8, 1.1)
     shore = horizon + rng.uniform(.08, .25) + .05*_field(rng, size, 1, 3)
-    img = _lay(np.broadcast_to(np.float32([35, 100, 220]), (size, size, 3)), (165, 210, 250), np.clip(yy/horizon, 0, 1)**1.5)
-    img = _lay(img, (252, 252, 252), np.clip(_field(rng, size, 9, 5)*2.4 - 1.35, 0, 1))
-    sun = np.hypot(xx - rng.uniform(.1, .9), yy - rng.uniform(.08, horizon - .1))
-    img = _lay(img, (255, 215, 40), np.clip((rng.uniform(.05, .08) - sun)*60, 0, 1))
+    img = _sky(rng, size, xx, yy, horizon)
     sea, land = (yy >= horizon)*1., (yy >= shore)*1.
-    img = _lay(img, (10, 95, 130), sea)*(1 + sea*(.7*_field(rng, size, size//2, 6) - .35))[..., None]
-    if rng.random() < .5: color, texture = (222, 190, 120), .25*rng.random((size, size)) - .125  # sand
-    else: color, texture = (80, 150, 40), .8*_field(rng, size, size//6, size//2) - .4            # grass
+    ripples = .7*_field(rng, size, size//2, 6) - .35
+    img = _lay(img, (10, 95, 130), sea)*(1 + sea*ripples)[..., None]
+    if rng.random() < .5: color, texture = (222, 190, 120), .25*rng.random((size, size)) - .125 # sand
+    else: color, texture = (80, 150, 40), .8*_field(rng, size, size//6, size//2) - .4 # grass
     img = _trees(rng, _lay(img, color, land)*(1 + land*texture)[..., None], xx, yy, shore.mean())
     scene = Image.fromarray(np.clip(img*light, 0, 255).astype(np.uint8))
     scene.filename = f'scene {seed}'
@@ -81,7 +91,7 @@ def sample_photos(
     "Pictures to practise on, from this machine: no download"
     return carried_photos() + [paint_scene(seed + i, size) for i in range(n_scenes)]
 
-# %% ../../nbs/photos/02_samples.ipynb #e532d773
+# %% ../../nbs/photos/02_samples.ipynb #6b9a9e26
 def coco_sample()->list: # of `Path`: 21,837 photos
     "The photos of fastai's COCO sample, downloaded (3.2 GB) the first time"
     from fastai.data.external import URLs, fastai_cfg, untar_data
@@ -90,6 +100,7 @@ def coco_sample()->list: # of `Path`: 21,837 photos
         print('Downloading the COCO sample, 3.2 GB, to', folder.parent)
         try: untar_data(URLs.COCO_SAMPLE)
         except OSError as e:
-            raise ConnectionError(f'COCO sample: no download from {URLs.COCO_SAMPLE} ({e}). Go online once, or unpack the archive by hand so that '
-                                  f'{folder} exists. Offline, sample_photos() or a folder of your own photos will do.') from e
+            raise ConnectionError(
+                f'COCO sample: no download from {URLs.COCO_SAMPLE} ({e}). Go online once, or unpack the archive '
+                f'by hand so that {folder} exists. Offline, sample_photos() or a folder of your own photos will do.') from e
     return photo_files(folder)

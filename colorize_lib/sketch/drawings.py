@@ -1,4 +1,4 @@
-"""A scan, a phone's photo, white lines on black, lines on nothing: all become black lines on white paper
+"""Scans, photos of paper, and drawings saved by programs all become black lines on white paper
 
 Docs: https://OWNER.github.io/colorize_lib/sketch/drawings.html.md"""
 
@@ -11,18 +11,23 @@ __all__ = ['draw_house', 'is_dark_mode', 'clean_drawing', 'looks_like_drawing']
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-# %% ../../nbs/sketch/02_drawings.ipynb #1b417351
+# %% ../../nbs/sketch/02_drawings.ipynb #791f3d28
+_house_lines = [
+    (110, 280, 110, 430, 310, 430, 310, 280), # walls
+    (90, 290, 210, 180, 330, 290, 90, 290), # roof
+    (190, 430, 190, 350, 240, 350, 240, 430), # door
+    (130, 305, 170, 305, 170, 335, 130, 335, 130, 305), (255, 305, 295, 305, 295, 335, 255, 335, 255, 305), # windows
+    (0, 430, 512, 430), (405, 430, 405, 300), (430, 430, 430, 300)] # ground, trunk
+_house_circles = (418, 230, 80), (80, 80, 40) # crown, sun: centre and radius
+
 def draw_house(
     size=512, # pixels
 )->Image.Image: # of mode 'L'
     "A house, a tree, a sun: dark lines on white paper"
-    im = Image.new('L', (size, size), 255)
-    d, s = ImageDraw.Draw(im), size/512
-    line = lambda *xy: d.line([v*s for v in xy], fill=0, width=round(3*s), joint='curve')
-    for xy in ((110, 280, 110, 430, 310, 430, 310, 280), (90, 290, 210, 180, 330, 290, 90, 290), (190, 430, 190, 350, 240, 350, 240, 430), (0, 430, 512, 430)): line(*xy)
-    for x in (130, 255): line(x, 305, x + 40, 305, x + 40, 335, x, 335, x, 305)
-    line(405, 430, 405, 300); line(430, 430, 430, 300)
-    for cx, cy, r in ((418, 230, 80), (80, 80, 40)): d.ellipse([(v*s) for v in (cx - r, cy - r, cx + r, cy + r)], outline=0, width=round(3*s))
+    im, s = Image.new('L', (size, size), 255), size/512
+    d, width = ImageDraw.Draw(im), round(3*s)
+    for xy in _house_lines: d.line([v*s for v in xy], fill=0, width=width, joint='curve')
+    for x, y, r in _house_circles: d.ellipse([v*s for v in (x - r, y - r, x + r, y + r)], outline=0, width=width)
     return im
 
 # %% ../../nbs/sketch/02_drawings.ipynb #42df8c66
@@ -46,13 +51,22 @@ def is_dark_mode(
     around = np.asarray(gray.filter(ImageFilter.BoxBlur(max(gray.size)//12)), np.float32)
     return bool(((x - around)**3).mean() > 0)
 
-# %% ../../nbs/sketch/02_drawings.ipynb #67034f95
+# %% ../../nbs/sketch/02_drawings.ipynb #12368853
 def _paper(small):
     "How bright the paper is, everywhere"
-    r = max(small.size)//24*2 + 1
+    r = max(small.size)//24*2 + 1 # the window of the closing, in pixels
     closed = small.filter(ImageFilter.MaxFilter(r)).filter(ImageFilter.MinFilter(r)).filter(ImageFilter.BoxBlur(r))
     x = np.asarray(closed, np.float32)
     return Image.fromarray(np.maximum(x, .5*np.percentile(x, 95)).clip(1).astype(np.uint8))
+
+# %% ../../nbs/sketch/02_drawings.ipynb #0bbc6d24
+def _divided(gray, paper):
+    "Gray over paper, in strips of 256 rows: as floats, a big scan would take gigabytes"
+    out, paper = np.array(gray, copy=True), np.asarray(paper)
+    for y in range(0, len(out), 256):
+        part = slice(y, y + 256)
+        out[part] = (out[part]*(260/paper[part].astype(np.float32))).clip(0, 255)
+    return Image.fromarray(out)
 
 def clean_drawing(
     img, # RGB or RGBA `PIL.Image`, as from `open_photo(..., alpha=True)`
@@ -63,15 +77,10 @@ def clean_drawing(
     if is_dark_mode(small): gray, small = (o.point(lambda v: 255 - v) for o in (gray, small))
     paper = _paper(small)
     if np.asarray(paper).min() < 250: # else it is white already
-        paper = paper.resize(gray.size, Image.BILINEAR)
-        out = np.array(gray, copy=True)
-        for y in range(0, len(out), 256): # in strips: a big scan would need gigabytes as floats
-            part = slice(y, y + 256)
-            out[part] = (out[part]*(260/np.asarray(paper)[part].astype(np.float32))).clip(0, 255)
-        gray = Image.fromarray(out)
+        gray = _divided(gray, paper.resize(gray.size, Image.BILINEAR))
     return gray.convert('RGB')
 
-# %% ../../nbs/sketch/02_drawings.ipynb #e4906c7c
+# %% ../../nbs/sketch/02_drawings.ipynb #ce083a86
 def looks_like_drawing(
     img, # RGB or RGBA `PIL.Image`
 )->bool:
@@ -81,5 +90,5 @@ def looks_like_drawing(
     if (np.ptp(colors[..., :3], axis=-1)*(colors[..., 3] > 0)).mean() > 40: return False
     gray = _on_paper(small)
     if is_dark_mode(gray): gray = gray.point(lambda v: 255 - v)
-    white = lambda im, level: (np.asarray(im.convert('L').resize((128, 128), Image.BOX)) > level).mean()
+    def white(im, level): return (np.asarray(im.convert('L').resize((128, 128), Image.BOX)) > level).mean()
     return bool(white(gray, .9*np.percentile(gray, 95)) > .4 or white(clean_drawing(small), 229) > .8)

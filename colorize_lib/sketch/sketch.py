@@ -1,4 +1,4 @@
-"""Three ways to draw a photo, with formulas that fit on a line each; and a task whose answer is a whole picture
+"""Three ways to turn a photo into a line drawing, and a task in which a network colours such drawings
 
 Docs: https://OWNER.github.io/colorize_lib/sketch/sketch.html.md"""
 
@@ -7,16 +7,17 @@ Docs: https://OWNER.github.io/colorize_lib/sketch/sketch.html.md"""
 # %% auto #0
 __all__ = ['styles', 'gaussian_blur', 'pencil', 'ink', 'canny', 'outline', 'to_sketch', 'add_paper', 'Sketch']
 
-# %% ../../nbs/sketch/01_sketch.ipynb #ad457269
+# %% ../../nbs/sketch/01_sketch.ipynb #822425a2
 import math
 
 import numpy as np, torch, torch.nn.functional as F
+from fastcore.basics import patch
 from fasttransform import ItemTransform
 
 from ..engine.checks import check_choice
 from ..lab import denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab
 
-# %% ../../nbs/sketch/01_sketch.ipynb #8e569598
+# %% ../../nbs/sketch/01_sketch.ipynb #d2b74be6
 def _each(value, x):
     "A number, or one a photo, as `(B,)`; it stays on the CPU: sizes of kernels follow from it"
     return torch.as_tensor(value, dtype=torch.float32).expand(len(x))
@@ -35,9 +36,9 @@ def gaussian_blur(
     t = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-.5*(t/sigma[:, None].clamp(min=1e-3))**2)
     kernel = (kernel/kernel.sum(1, keepdim=True)).to(x.device, x.dtype)[:, None]
-    x = F.pad(x.transpose(0, 1), (radius,)*4, mode='replicate') # photos become channels, each with a kernel of its own
-    x = F.conv2d(F.conv2d(x, kernel[..., None], groups=len(kernel)), kernel[:, :, None], groups=len(kernel))
-    return x.transpose(0, 1)
+    x = F.pad(x.transpose(0, 1), (radius,)*4, mode='replicate') # photos become channels, each with its own kernel
+    x = F.conv2d(x, kernel[..., None], groups=len(kernel))
+    return F.conv2d(x, kernel[:, :, None], groups=len(kernel)).transpose(0, 1)
 
 # %% ../../nbs/sketch/01_sketch.ipynb #e7b424b3
 def pencil(
@@ -50,19 +51,28 @@ def pencil(
     dodged = (x/gaussian_blur(x, 2*_each(weight, x))).clamp(max=1)
     return dodged**(2 + 4*_on(detail, x))
 
-# %% ../../nbs/sketch/01_sketch.ipynb #cef4198e
+# %% ../../nbs/sketch/01_sketch.ipynb #67fc4388
 def ink(
     lightness, # `(B,1,H,W)` in [0,1]
     weight=1., # of the lines, in pixels
     detail=.5, # in [0,1]
 )->torch.Tensor: # `(B,1,H,W)` in [0,1]; paper is 1
-    "XDoG (Winnemoeller et al. 2012): an exaggerated edge filter behind a soft threshold, which fills shadows"
+    "XDoG (Winnemoeller et al. 2012): an exaggerated edge filter and a soft threshold, which fills shadows"
     sigma, p = .7*_each(weight, lightness), 4 + 16*_on(detail, lightness)
     sharp = (1 + p)*gaussian_blur(lightness, sigma) - p*gaussian_blur(lightness, 1.6*sigma)
     threshold = .6*lightness.mean((1, 2, 3), keepdim=True)
     return 1 + torch.tanh(10*(sharp - threshold).clamp(max=0))
 
-# %% ../../nbs/sketch/01_sketch.ipynb #30c4e569
+# %% ../../nbs/sketch/01_sketch.ipynb #119eccee
+def _crests(gradient):
+    "`(strength, where it is the largest across the edge)` of gradients `(B,2,H,W)`"
+    strength, (h, w) = gradient.norm(dim=1, keepdim=True), gradient.shape[-2:]
+    # one step across the edge: a whole pixel in one direction, a part of one in the other
+    step = (gradient/gradient.abs().amax(1, keepdim=True).clamp(min=1e-9)).permute(0, 2, 3, 1)
+    here = torch.stack(torch.meshgrid(torch.arange(w), torch.arange(h), indexing='xy'), -1).to(step)
+    def there(xy): return F.grid_sample(strength, xy*2/step.new_tensor([w - 1, h - 1]) - 1, align_corners=True)
+    return strength, (strength >= there(here + step)) & (strength >= there(here - step))
+
 def canny(
     lightness, # `(B,1,H,W)` in [0,1]
     sigma=1., # of the blur before, in pixels; a number, or one a photo
@@ -73,12 +83,7 @@ def canny(
     x = gaussian_blur(lightness, sigma)
     sobel = x.new_tensor([[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
     gradient = F.conv2d(F.pad(x, (1,)*4, mode='replicate'), torch.stack([sobel.T, sobel])[:, None])
-    strength, (h, w) = gradient.norm(dim=1, keepdim=True), x.shape[-2:]
-    # one step across the edge: a whole pixel in one direction, a part of one in the other
-    step = (gradient/gradient.abs().amax(1, keepdim=True).clamp(min=1e-9)).permute(0, 2, 3, 1)
-    here = torch.stack(torch.meshgrid(torch.arange(w), torch.arange(h), indexing='xy'), -1).to(step)
-    there = lambda xy: F.grid_sample(strength, xy*2/step.new_tensor([w - 1, h - 1]) - 1, align_corners=True)
-    crest = (strength >= there(here + step)) & (strength >= there(here - step))
+    strength, crest = _crests(gradient)
     weak = (crest & (strength >= low)).float()
     edges = weak*(strength >= high)
     for _ in range(steps): edges = F.max_pool2d(edges, 3, 1, 1)*weak
@@ -95,11 +100,10 @@ def outline(
     edges = canny(lightness, 2.4 - 1.6*_each(detail, lightness), .15, .35)
     return (1 - 2.2*_on(weight.sqrt(), edges)*gaussian_blur(edges, .55*weight)).clamp(0, 1)
 
-# %% ../../nbs/sketch/01_sketch.ipynb #b36ed362
+# %% ../../nbs/sketch/01_sketch.ipynb #2504c067
 styles = {'pencil': pencil, 'ink': ink, 'outline': outline}
 
-def _known(style):
-    check_choice('style', style, styles)
+def _known(style): check_choice('style', style, styles)
 
 def to_sketch(
     photo, # `(B,3,H,W)`, sRGB in [0,1], any device
@@ -125,7 +129,7 @@ def add_paper(
     grains = gaussian_blur(torch.stack([grain(seed) for seed in seeds]), .6)*2
     return (sketch + _on(noise, sketch)*grains.to(sketch)*(1.5 - sketch)).clamp(0, 1)
 
-# %% ../../nbs/sketch/01_sketch.ipynb #9adf6117
+# %% ../../nbs/sketch/01_sketch.ipynb #459221ac
 class Sketch(ItemTransform):
     "The sketch task: `(rgb, seeds)` of uint8 becomes (sketch, target); a target is all three of lum and ab"
     n_in, n_out = 1, 3
@@ -138,29 +142,38 @@ class Sketch(ItemTransform):
     def encodes(self, batch):
         rgb, *seeds = batch
         photo = rgb/255
-        return self.draw(photo, seeds[0] if seeds else np.arange(len(rgb)))*2 - 1, torch.cat(normalize_lab(rgb_to_lab(photo)), 1)
-
-    def draw(self,
-        photo, # `(B,3,H,W)` in [0,1]
-        seeds, # one a photo
-    )->torch.Tensor: # `(B,1,H,W)` in [0,1]
-        "Each photo in a style, line weight, detail and paper that follow from its seed"
-        rngs = [np.random.default_rng(seed) for seed in seeds]
-        picks = np.array([rng.integers(len(self.styles)) for rng in rngs])
-        weight, detail, noise = torch.tensor(np.array([rng.uniform((.4, .1, 0), (1.6, .9, .06)) for rng in rngs]), dtype=torch.float32).T
-        sketch = torch.empty_like(photo[:, :1])
-        for i, style in enumerate(self.styles):
-            if len(mine := torch.from_numpy(np.flatnonzero(picks == i))): sketch[mine] = to_sketch(photo[mine], style, weight[mine], detail[mine])
-        return add_paper(sketch, noise, [(7, *np.atleast_1d(seed)) for seed in seeds])
+        sketch = self.draw(photo, seeds[0] if seeds else np.arange(len(rgb)))
+        return sketch*2 - 1, torch.cat(normalize_lab(rgb_to_lab(photo)), 1)
 
     def decodes(self, batch):
         sketch, target = batch
         return ((sketch + 1)/2).expand(-1, 3, -1, -1), lab_to_rgb(denormalize_lab(target[:, :1], target[:, 1:]))
 
-    @property
-    def baselines(self): return {'sketch': ('the sketch itself', lambda x, y: F.pad(x, (0, 0, 0, 0, 0, 2))), 'constant': ('its own mean colour', self._mean_color)}
+# %% ../../nbs/sketch/01_sketch.ipynb #1d8eade6
+@patch
+def draw(self:Sketch,
+    photo, # `(B,3,H,W)` in [0,1]
+    seeds, # one a photo
+)->torch.Tensor: # `(B,1,H,W)` in [0,1]
+    "Each photo in a style, line weight, detail and paper that follow from its seed"
+    rngs = [np.random.default_rng(seed) for seed in seeds]
+    picks = np.array([rng.integers(len(self.styles)) for rng in rngs])
+    drawn = np.array([rng.uniform((.4, .1, 0), (1.6, .9, .06)) for rng in rngs])
+    weight, detail, noise = torch.tensor(drawn, dtype=torch.float32).T
+    sketch = torch.empty_like(photo[:, :1])
+    for i, style in enumerate(self.styles):
+        mine = torch.from_numpy(np.flatnonzero(picks == i))
+        if len(mine): sketch[mine] = to_sketch(photo[mine], style, weight[mine], detail[mine])
+    return add_paper(sketch, noise, [(7, *np.atleast_1d(seed)) for seed in seeds])
 
-    def _mean_color(self, x, y):
-        "The best answer of a single colour, told by the truth: no network could know it"
-        mean = self.decodes((x, y))[1].mean((2, 3), keepdim=True).expand(-1, -1, *y.shape[-2:])
-        return torch.cat(normalize_lab(rgb_to_lab(mean)), 1)
+# %% ../../nbs/sketch/01_sketch.ipynb #a3a166c9
+@patch(as_prop=True)
+def baselines(self:Sketch):
+    return {'sketch': ('the sketch itself', lambda x, y: F.pad(x, (0, 0, 0, 0, 0, 2))),
+            'constant': ('its own mean colour', self._mean_color)}
+
+@patch
+def _mean_color(self:Sketch, x, y):
+    "The best single colour, computed from the true photo: no network could know it"
+    mean = self.decodes((x, y))[1].mean((2, 3), keepdim=True).expand(-1, -1, *y.shape[-2:])
+    return torch.cat(normalize_lab(rgb_to_lab(mean)), 1)

@@ -1,4 +1,4 @@
-"""Drop photos, see them in colour, drag the line, take them home at full size
+"""Drop photos, see them in colour, drag the line, download them at full size
 
 Docs: https://OWNER.github.io/colorize_lib/widgets/colorize_app.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/widgets/colorize_app.html.md"""
 # %% auto #0
 __all__ = ['ColorizeApp']
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #47a1ac20
+# %% ../../nbs/widgets/03_colorize_app.ipynb #8a7a5ee1
 import mimetypes, zipfile
 from dataclasses import replace
 from io import BytesIO
@@ -20,41 +20,64 @@ from PIL import Image
 
 from ..photos.pictures import PhotoError, open_photo, photo_name
 from ..photos.samples import carried_photos
-from .jobs import RenderSettings, AppPhoto, check_photo, full_result, hint, model_worker, preview
-from .pieces import BeforeAfter, Card, DropZone, FilmStrip, Notice, button, encoded, model_menu, row, split_picture, thumbnail
+from .jobs import AppPhoto, RenderSettings
+from .jobs import check_photo, full_result, mismatch_note, model_worker, preview
+from .pieces import BeforeAfter, Card, DropZone, FilmStrip, Notice
+from .pieces import button, encoded, model_menu, row, split_picture, thumbnail
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #1ea1531c
+# %% ../../nbs/widgets/03_colorize_app.ipynb #dd9aadc8
 _sizes = [('as trained', 0), *((f'{n} px', n) for n in (96, 128, 192, 256, 384, 512))]
 
 class ColorizeApp(Card):
     "Colours photos in the browser: drop them, compare, download"
     def __init__(self,
         photos=(), # to begin with: paths, bytes, images
-        models=None, # dict from a label to a `Colorizer`, or a name or path that `Colorizer.load` takes; default: those in the package
+        models=None, # dict from a label to a `Colorizer`, or what `Colorizer.load` takes; default: the package's
         max_megapixels=60, # larger photos are refused
     ):
-        self.shots, self.jobs, self.saving, self.lock, self.max_megapixels = [], set(), False, RLock(), max_megapixels
-        self.idle = Condition(self.lock)
-        self.stage, self.strip, self.notice = BeforeAfter(), FilmStrip(label='Your photos', least=2), Notice()
-        samples = carried_photos()[:6]
-        self.drop = DropZone(self.add, self.refuse, lambda i: self.take([samples[i]]), samples=[dict(name=p.stem, thumb=thumbnail(open_photo(p, 96))) for p in samples])
-        self.model = model_menu(models, 'grayscale')
-        self.size = ipywidgets.SelectionSlider(options=_sizes, description='Render size', continuous_update=False)
-        self.saturation = ipywidgets.FloatSlider(1., min=0., max=2., step=.05, readout_format='.0%', description='Colour strength')
-        self.one, self.all = button('Download', self._download, True, 'The selected photo at full size'), button('Download all', self._download_all, tooltip='A zip file')
-        self.controls, self.buttons = row(self.model, self.size, self.saturation), row(self.drop, self.one, self.all)
-        super().__init__([self.stage, self.strip, self.notice, self.controls, self.buttons], 'Colour your photos', 'The photo keeps its own light; only its colours are guessed.')
+        self.photos, self.jobs, self.saving, self.max_megapixels = [], set(), False, max_megapixels
+        self.lock = RLock()
+        self.idle = Condition(self.lock) # notified when a job has ended
+        self._controls(models)
+        self._buttons()
+        shown = self.stage, self.strip, self.notice, self.controls, self.buttons
+        super().__init__(shown, 'Colour your photos', 'Their lightness is kept, and only the colours are predicted.')
         for w in (self.model, self.size, self.saturation): w.observe(lambda _: self._refresh(), 'value')
         self.strip.observe(lambda change: self.select(change['new']), 'selected')
         self._show()
         self.take(photos)
 
-    @property
-    def look(self): return RenderSettings(self.model.value, self.size.value or None, self.saturation.value)
-    @property
-    def shot(self): return self.shots[self.strip.selected] if self.shots else None
+# %% ../../nbs/widgets/03_colorize_app.ipynb #b3f3bdc4
+@patch
+def _controls(self:ColorizeApp, models):
+    self.stage, self.strip, self.notice = BeforeAfter(), FilmStrip(label='Your photos', least=2), Notice()
+    self.model = model_menu(models, 'grayscale')
+    self.size = ipywidgets.SelectionSlider(options=_sizes, description='Render size', continuous_update=False)
+    self.saturation = ipywidgets.FloatSlider(
+        1., min=0., max=2., step=.05, readout_format='.0%', description='Colour strength')
+    self.controls = row(self.model, self.size, self.saturation)
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #b56da1fd
+@patch
+def _buttons(self:ColorizeApp):
+    files = carried_photos()[:6]
+    samples = [dict(name=p.stem, thumb=thumbnail(open_photo(p, 96))) for p in files]
+    self.drop = DropZone(self.add, self.refuse, lambda i: self.take([files[i]]), samples=samples)
+    self.one = button('Download', self._download, True, 'The selected photo at full size')
+    self.all = button('Download all', self._download_all, tooltip='A zip file')
+    self.buttons = row(self.drop, self.one, self.all)
+
+# %% ../../nbs/widgets/03_colorize_app.ipynb #1dc4e753
+@patch(as_prop=True)
+def settings(self:ColorizeApp):
+    "`RenderSettings` as the controls say"
+    return RenderSettings(self.model.value, self.size.value or None, self.saturation.value)
+
+@patch(as_prop=True)
+def photo(self:ColorizeApp):
+    "The `AppPhoto` that is shown, or None"
+    return self.photos[self.strip.selected] if self.photos else None
+
+# %% ../../nbs/widgets/03_colorize_app.ipynb #ef32955f
 @patch
 def add(self:ColorizeApp,
     name, data, # bytes of a file
@@ -64,32 +87,35 @@ def add(self:ColorizeApp,
 
 @patch
 def refuse(self:ColorizeApp,
-    name, reason, # why it is not to be had
+    name, reason, # why it could not be taken
 ):
     "Show that a file could not be taken"
     self._append(AppPhoto(name, state='failed', message=reason))
 
 @patch
-def _append(self:ColorizeApp, shot):
+def _append(self:ColorizeApp, photo):
     with self.lock:
-        self.shots.append(shot)
-        if not self.jobs: self.strip.selected = len(self.shots) - 1 # of several files the first is shown
-    if shot.state != 'failed': self._submit(shot)
+        self.photos.append(photo)
+        if not self.jobs: self.strip.selected = len(self.photos) - 1 # of several files the first is shown
+    if photo.state != 'failed': self._submit(photo)
     self._show()
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #2acb7bd7
+# %% ../../nbs/widgets/03_colorize_app.ipynb #10b2a1eb
+def _bytes_of(item): # of a path, of bytes, or of an image (as PNG, without loss)
+    if isinstance(item, (str, Path)): return Path(item).read_bytes()
+    return item if isinstance(item, bytes) else encoded(open_photo(item, alpha=True).convert('RGBA'))
+
 @patch
 def take(self:ColorizeApp,
     items, # paths, bytes, or images
 ):
-    "Take photos of this machine"
+    "Take photos from Python"
     for i, item in enumerate(items):
         name = Path(photo_name(item, f'photo {i + 1}.png')).name
-        try:
-            if isinstance(item, (str, Path)): item = Path(item).read_bytes()
-            elif not isinstance(item, bytes): item = encoded(open_photo(item, alpha=True).convert('RGBA')) # as PNG, without loss
-        except (OSError, PhotoError) as e: self.refuse(name, getattr(e, 'reason', None) or getattr(e, 'strerror', None) or str(e))
-        else: self.add(name, item)
+        try: data = _bytes_of(item)
+        except PhotoError as e: self.refuse(name, e.reason)
+        except OSError as e: self.refuse(name, e.strerror or str(e))
+        else: self.add(name, data)
 
 @patch
 def select(self:ColorizeApp,
@@ -100,37 +126,49 @@ def select(self:ColorizeApp,
     self._refresh()
     self._show()
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #899a2eef
+# %% ../../nbs/widgets/03_colorize_app.ipynb #04daa81d
 @patch
-def _submit(self:ColorizeApp, shot):
-    shot.state, model = 'waiting', self.model.value # while it waits, another may be chosen
-    job = model_worker(model).submit(lambda colorizer: self._color(colorizer, shot, model))
+def _submit(self:ColorizeApp, photo):
+    photo.state, model = 'waiting', self.model.value # another model may be chosen while the photo waits
+    job = model_worker(model).submit(lambda colorizer: self._color(colorizer, photo, model))
     self.jobs.add(job)
-    job.add_done_callback(lambda job: self._ended(job, shot, model))
+    job.add_done_callback(lambda job: self._ended(job, photo, model))
 
 @patch
-def _color(self:ColorizeApp, colorizer, shot, model):
-    shot.look, shot.state = look, _ = replace(self.look, model=model), 'working'
+def _color(self:ColorizeApp, colorizer, photo, model):
+    photo.settings, photo.state = settings, _ = replace(self.settings, model=model), 'working'
     self._show()
     try:
-        check_photo(shot.name, shot.data, self.max_megapixels)
-        photo, before = preview(colorizer, shot.data)
-        if not shot.before: # it is shown at once, the colours come later
-            shot.before, shot.thumb = encoded(before), thumbnail(before)
+        check_photo(photo.name, photo.data, self.max_megapixels)
+        picture, before = preview(colorizer, photo.data)
+        if not photo.before: # shown at once, the colours come later
+            photo.before, photo.thumb = encoded(before), thumbnail(before)
             self._show()
-        after = colorizer(photo, look.size, look.saturation)
-        shot.before, shot.after, shot.thumb, shot.message, shot.hint = encoded(before), encoded(after), thumbnail(after), '', hint(colorizer, photo)
-    except PhotoError as e: shot.message = e.reason
+        after = colorizer(picture, settings.size, settings.saturation)
+        photo.before, photo.after, photo.thumb = encoded(before), encoded(after), thumbnail(after)
+        photo.message, photo.note = '', mismatch_note(colorizer, picture)
+    except PhotoError as e: photo.message = e.reason
 
+# %% ../../nbs/widgets/03_colorize_app.ipynb #8b35d589
 @patch
-def _ended(self:ColorizeApp, job, shot, model):
-    "Also when the model could not be loaded"
-    if e := job.exception(): shot.look, shot.message = replace(self.look, model=model), str(e) or type(e).__name__
-    shot.state = 'failed' if shot.message else 'done'
+def _ended(self:ColorizeApp, job, photo, model):
+    "Also called when the model could not be loaded"
+    if e := job.exception():
+        photo.settings, photo.message = replace(self.settings, model=model), str(e) or type(e).__name__
+    photo.state = 'failed' if photo.message else 'done'
     self._refresh()
     self._done(job)
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #aad3ff01
+@patch
+def _refresh(self:ColorizeApp):
+    "Colour the selected photo again if the controls have moved since"
+    with self.lock:
+        photo = self.photo
+        if photo and photo.data and photo.state in ('done', 'failed') and photo.settings != self.settings:
+            self._submit(photo)
+    self._show()
+
+# %% ../../nbs/widgets/03_colorize_app.ipynb #44fedf4f
 @patch
 def _done(self:ColorizeApp, job):
     with self.idle:
@@ -138,63 +176,60 @@ def _done(self:ColorizeApp, job):
         self.idle.notify_all()
 
 @patch
-def _refresh(self:ColorizeApp):
-    "Colour the selected photo again, if it does not look as the sliders say"
-    with self.lock:
-        if (shot := self.shot) and shot.data and shot.state in ('done', 'failed') and shot.look != self.look: self._submit(shot)
-    self._show()
-
-@patch
 def wait(self:ColorizeApp,
     timeout=60., # seconds
 ):
-    "Until all is done (for tests and scripts; a person need not wait)"
+    "Wait until all jobs have ended (for tests and scripts; a user need not wait)"
     with self.idle:
         if not self.idle.wait_for(lambda: not self.jobs, timeout): raise TimeoutError(f'not done after {timeout} s')
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #41e2ad84
+# %% ../../nbs/widgets/03_colorize_app.ipynb #0e5fce51
 @patch
 def _say(self:ColorizeApp):
-    "The line below the photos"
-    left = [s for s in self.shots if s.state in ('waiting', 'working')]
-    failed = [s for s in self.shots if s.state == 'failed']
+    "The status line"
     if self.saving: return
-    if left:
-        now = next((s for s in left if s.state == 'working'), left[0])
-        done = len(self.shots) - len(left)
-        of = f'{done + 1} of {len(self.shots)}: ' if len(self.shots) > 1 else ''
-        self.notice.say(f'{of}colouring {now.name}', progress=done/len(self.shots) if done else -1)
-    elif self.shots and self.shot in failed: self.notice.say(f'{self.shot.name}: {self.shot.message}', 'error')
-    elif self.shots and self.shot.hint: self.notice.say(f'{self.shot.name} {self.shot.hint}')
-    elif failed: self.notice.say(f'{len(self.shots) - len(failed)} of {len(self.shots)} files are coloured; look at those with a !')
-    elif self.shots: self.notice.say('Drag the line over the picture' if len(self.shots) == 1 else f'{len(self.shots)} photos coloured')
-    else: self.notice.say('')
+    photo, n = self.photo, len(self.photos)
+    left = [o for o in self.photos if o.state in ('waiting', 'working')]
+    failed = [o for o in self.photos if o.state == 'failed']
+    if not n: self.notice.say('')
+    elif left:
+        current = next((o for o in left if o.state == 'working'), left[0])
+        done = n - len(left)
+        which = f'{done + 1} of {n}: ' if n > 1 else ''
+        self.notice.say(f'{which}colouring {current.name}', progress=done/n if done else -1)
+    elif photo in failed: self.notice.say(f'{photo.name}: {photo.message}', 'error')
+    elif photo.note: self.notice.say(f'{photo.name} {photo.note}')
+    elif failed: self.notice.say(f'{n - len(failed)} of {n} files are coloured; look at those with a !')
+    else: self.notice.say('Drag the line over the picture' if n == 1 else f'{n} photos coloured')
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #c210624d
+# %% ../../nbs/widgets/03_colorize_app.ipynb #6a18cdd8
 @patch
 def _show(self:ColorizeApp):
     with self.lock:
-        self.strip.items = [s.item() for s in self.shots]
-        any_ = bool(self.shots)
-        for w, on in ((self.stage, any_), (self.controls, any_), (self.all, len(self.shots) > 1), (self.one, any_)): w.layout.display = None if on else 'none'
-        self.drop.compact = any_
-        self.one.disabled, self.all.disabled = not (any_ and self.shot.after), not any(s.after for s in self.shots)
-        if shot := self.shot:
+        self.strip.items = [o.item() for o in self.photos]
+        photo, n = self.photo, len(self.photos)
+        for w, visible in ((self.stage, n), (self.controls, n), (self.one, n), (self.all, n > 1)):
+            w.layout.display = None if visible else 'none'
+        self.drop.compact = n > 0
+        self.one.disabled = not (photo and photo.after)
+        self.all.disabled = not any(o.after for o in self.photos)
+        if photo:
             with self.stage.hold_sync():
-                self.stage.name, self.stage.message = shot.name, shot.message if shot.state == 'failed' else ''
-                self.stage.before, self.stage.after = shot.before, shot.after
-                self.stage.busy = shot.state in ('waiting', 'working')
+                self.stage.name, self.stage.message = photo.name, photo.message if photo.state == 'failed' else ''
+                self.stage.before, self.stage.after = photo.before, photo.after
+                self.stage.busy = photo.state in ('waiting', 'working')
         self._say()
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #b8c3e662
+# %% ../../nbs/widgets/03_colorize_app.ipynb #5f1433d5
 @patch
 def result(self:ColorizeApp,
-    shot=None, # a `AppPhoto`; default: the one that is shown
+    photo=None, # an `AppPhoto`; default: the one that is shown
 )->tuple: # `(name, bytes)` of the file
     "A photo at full size, as the download button gives it"
-    shot, look = shot or self.shot, self.look
-    if not shot: raise ValueError('no photo yet')
-    return model_worker(look.model).submit(lambda colorizer: full_result(colorizer, shot.name, shot.data, look)).result()
+    photo, settings = photo or self.photo, self.settings
+    if not photo: raise ValueError('no photo yet')
+    job = model_worker(settings.model).submit(lambda o: full_result(o, photo.name, photo.data, settings))
+    return job.result()
 
 @patch
 def _save(self:ColorizeApp, what, make):
@@ -207,7 +242,7 @@ def _save(self:ColorizeApp, what, make):
     self.jobs.add(job)
     job.add_done_callback(self._saved)
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #f6694550
+# %% ../../nbs/widgets/03_colorize_app.ipynb #38e0b18e
 @patch
 def _saved(self:ColorizeApp, job):
     self.saving = False
@@ -220,27 +255,29 @@ def _saved(self:ColorizeApp, job):
 
 @patch
 def _download(self:ColorizeApp):
-    shot, look = self.shot, self.look
-    self._save(shot.name, lambda colorizer: full_result(colorizer, shot.name, shot.data, look))
+    photo, settings = self.photo, self.settings
+    self._save(photo.name, lambda colorizer: full_result(colorizer, photo.name, photo.data, settings))
+
+# %% ../../nbs/widgets/03_colorize_app.ipynb #e4c4557c
+def _zipped(colorizer, photos, settings):
+    "All photos at full size as the bytes of a zip file, in which no two names are equal"
+    buffer, names = BytesIO(), set()
+    with zipfile.ZipFile(buffer, 'w') as z:
+        for i, photo in enumerate(photos):
+            name, data = full_result(colorizer, photo.name, photo.data, settings)
+            while name in names: name = f'{i}_{name}'
+            z.writestr(name, data)
+            names.add(name)
+    return buffer.getvalue()
 
 @patch
 def _download_all(self:ColorizeApp):
-    look = self.look
-    def make(colorizer):
-        buffer, names = BytesIO(), set()
-        with zipfile.ZipFile(buffer, 'w') as z:
-            for i, shot in enumerate(s for s in self.shots if s.after):
-                name, data = full_result(colorizer, shot.name, shot.data, look)
-                while name in names: name = f'{i}_{name}'
-                z.writestr(name, data)
-                names.add(name)
-        return 'coloured.zip', buffer.getvalue()
-    self._save('a zip file of all photos', make)
+    photos, settings = [o for o in self.photos if o.after], self.settings
+    self._save('a zip file of all photos', lambda colorizer: ('coloured.zip', _zipped(colorizer, photos, settings)))
 
-# %% ../../nbs/widgets/03_colorize_app.ipynb #58d80f21
 @patch
 def still(self:ColorizeApp):
-    if (shot := self.shot) and shot.after:
-        before, after = (Image.open(BytesIO(o)) for o in (shot.before, shot.after))
-        after.thumbnail((720, 720))
-        return split_picture(before.resize(after.size), after, self.stage.position)
+    if not (self.photo and self.photo.after): return None
+    before, after = (Image.open(BytesIO(o)) for o in (self.photo.before, self.photo.after))
+    after.thumbnail((720, 720))
+    return split_picture(before.resize(after.size), after, self.stage.position)

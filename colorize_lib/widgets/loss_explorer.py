@@ -1,4 +1,4 @@
-"""The same photo by different losses: gray from caution, bold from a judge, and what lambda and temperature do
+"""The same photos coloured with different losses, and what lambda and the temperature change
 
 Docs: https://OWNER.github.io/colorize_lib/widgets/loss_explorer.html.md"""
 
@@ -21,14 +21,14 @@ import colorize_lib
 from ..engine.weights import atomic_path
 from .pieces import Card, FilmStrip, Notice, Picture, encoded, in_a_row, row, thumbnail
 
-# %% ../../nbs/widgets/06_loss_explorer.ipynb #42df8c83
-kinds = {'l1': 'L1 alone', 'gan': 'the judge alone', 'both': 'both', 'classification': 'classification'}
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #93c7348a
+kinds = {'l1': 'L1 alone', 'gan': 'GAN alone', 'both': 'both', 'classification': 'classification'}
 
 class ResultsError(ValueError): "A file of results that cannot be shown"
 
 @dataclass
 class Method:
-    "What one way of training makes of the photos"
+    "The pictures that one way of training makes of the photos"
     kind: str # a key of `kinds`
     pictures: np.ndarray # `(N,h,w,3)` uint8
     value: float = None # lambda of 'both', temperature of 'classification'
@@ -39,50 +39,72 @@ class LossResults:
     gray: np.ndarray # `(N,h,w)` uint8
     truth: np.ndarray # `(N,h,w,3)` uint8
     methods: list = field(default_factory=list) # of `Method`
-    real_logits: np.ndarray = None # `(N,p,p)`: a PatchGAN's verdicts on the truth; positive for real
-    fake_logits: np.ndarray = None # the same on the pictures of `judged`
-    judged: int = 0 # index of a method
+    real_logits: np.ndarray = None # `(N,p,p)`: patch logits of a PatchGAN for the ground truth; positive: real
+    fake_logits: np.ndarray = None # the same for the pictures of `methods[fake_method]`
+    fake_method: int = 0 # index of the method whose pictures the PatchGAN has classified
     about: str = '' # how they were made
 
-    def check(self):
-        "Raise what is wrong"
-        if self.gray.ndim != 3 or self.gray.dtype != np.uint8: raise ResultsError(f'gray: {self.gray.dtype} {self.gray.shape}, expected uint8 (N, h, w)')
-        n, h, w = self.gray.shape
-        for name, a, shape in [('truth', self.truth, (n, h, w, 3)), *((f'{m.kind} {m.value}', m.pictures, (n, h, w, 3)) for m in self.methods)]:
-            if a.shape != shape or a.dtype != np.uint8: raise ResultsError(f'{name}: {a.dtype} {a.shape}, expected uint8 {shape}')
-        if not self.methods: raise ResultsError('no method in it')
-        if bad := {m.kind for m in self.methods} - set(kinds): raise ResultsError(f'methods of unknown kind: {", ".join(sorted(bad))}; there are {", ".join(kinds)}')
-        if bad := [m.kind for m in self.methods if m.kind in ('both', 'classification') and m.value is None]: raise ResultsError(f'{bad[0]}: without a value of lambda or temperature')
-        logits = [a for a in (self.real_logits, self.fake_logits) if a is not None]
-        if len(logits) == 1: raise ResultsError('real_logits without fake_logits, or the other way round')
-        for a in logits:
-            if a.ndim != 3 or len(a) != n or a.dtype.kind not in 'fiu': raise ResultsError(f'logits of shape {a.shape} and type {a.dtype}: expected {n} maps of numbers')
-        if not 0 <= self.judged < len(self.methods): raise ResultsError(f'judged={self.judged}: there are {len(self.methods)} methods')
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #95b1022a
+def _expect(ok, message):
+    if not ok: raise ResultsError(message)
 
-# %% ../../nbs/widgets/06_loss_explorer.ipynb #e920bcdc
+@patch
+def check(self:LossResults):
+    "Raise a `ResultsError` that names what is wrong"
+    gray = self.gray
+    _expect(gray.ndim == 3 and gray.dtype == np.uint8, f'gray: {gray.dtype} {gray.shape}, expected uint8 (N, h, w)')
+    shape = *gray.shape, 3
+    for name, a in [('truth', self.truth), *((f'{m.kind} {m.value}', m.pictures) for m in self.methods)]:
+        _expect(a.shape == shape and a.dtype == np.uint8, f'{name}: {a.dtype} {a.shape}, expected uint8 {shape}')
+    self._check_methods()
+    logits = [a for a in (self.real_logits, self.fake_logits) if a is not None]
+    _expect(len(logits) != 1, 'real_logits without fake_logits, or the other way round')
+    for a in logits:
+        fits = a.ndim == 3 and len(a) == len(gray) and a.dtype.kind in 'fiu'
+        _expect(fits, f'logits of shape {a.shape} and type {a.dtype}: expected {len(gray)} maps of numbers')
+
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #a5a23f80
+@patch
+def _check_methods(self:LossResults):
+    n, found = len(self.methods), {m.kind for m in self.methods}
+    _expect(n, 'no method in it')
+    unknown = ', '.join(sorted(found - set(kinds)))
+    _expect(not unknown, f'methods of unknown kind: {unknown}; there are {", ".join(kinds)}')
+    for m in self.methods:
+        if m.kind in ('both', 'classification'):
+            _expect(m.value is not None, f'{m.kind}: without a value of lambda or temperature')
+    _expect(0 <= self.fake_method < n, f'fake_method={self.fake_method}: there are {n} methods')
+
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #29bf1d82
 def _packed(pictures):
     "One JPEG of all, one below the other, as bytes"
-    file = BytesIO()
-    Image.fromarray(pictures.reshape(-1, *pictures.shape[2:])).save(file, 'JPEG', quality=95, subsampling=0)
+    file, strip = BytesIO(), pictures.reshape(-1, *pictures.shape[2:])
+    Image.fromarray(strip).save(file, 'JPEG', quality=95, subsampling=0)
     return np.frombuffer(file.getvalue(), np.uint8)
 
 def _unpacked(data, n):
     strip = np.asarray(Image.open(BytesIO(data.tobytes())))
     return strip.reshape(n, -1, *strip.shape[1:])
 
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #565dbc4d
 def save_results(
     results, # a `LossResults`
     path, # file to write, `something.npz`
 )->Path:
     "Write results whole or not at all"
     results.check()
-    arrays = {k: _packed(v) for k, v in (dict(gray=results.gray, truth=results.truth) | {f'method_{i}': m.pictures for i, m in enumerate(results.methods)}).items()}
-    if results.real_logits is not None: arrays |= dict(real_logits=results.real_logits.astype(np.float16), fake_logits=results.fake_logits.astype(np.float16))
-    about = dict(methods=[(m.kind, m.value) for m in results.methods], judged=results.judged, about=results.about, n=len(results.gray))
-    with atomic_path(path) as part:
-        with open(part, 'wb') as f: np.savez_compressed(f, about=np.array(json.dumps(about)), **arrays)
+    pictures = dict(gray=results.gray, truth=results.truth)
+    pictures |= {f'method_{i}': m.pictures for i, m in enumerate(results.methods)}
+    logits = dict(real_logits=results.real_logits, fake_logits=results.fake_logits)
+    arrays = {k: _packed(v) for k, v in pictures.items()}
+    arrays |= {k: v.astype(np.float16) for k, v in logits.items() if v is not None}
+    about = dict(n=len(results.gray), methods=[(m.kind, m.value) for m in results.methods],
+                 judged=results.fake_method, about=results.about) # `judged`: its name in files since the first version
+    with atomic_path(path) as part, open(part, 'wb') as f:
+        np.savez_compressed(f, about=np.array(json.dumps(about)), **arrays)
     return Path(path)
 
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #04c88a2f
 _packaged = Path(colorize_lib.__file__).parent/'widgets/static/losses.npz'
 
 def load_results(
@@ -90,7 +112,7 @@ def load_results(
 )->LossResults:
     "Read results; all that can be wrong with the file is a `ResultsError`"
     path = _packaged if path is None else Path(path).expanduser()
-    if not path.exists(): raise ResultsError(f'{path}: no such file; results are written by save_results')
+    _expect(path.exists(), f'{path}: no such file; results are written by save_results')
     try:
         if path.read_bytes()[:2] != b'PK': raise ValueError('no npz')
         with np.load(path, allow_pickle=False) as z:
@@ -98,25 +120,32 @@ def load_results(
             pictures = lambda name: _unpacked(z[name], about['n'])
             methods = [Method(kind, pictures(f'method_{i}'), value) for i, (kind, value) in enumerate(about['methods'])]
             logits = [z[k].astype(np.float32) if k in z else None for k in ('real_logits', 'fake_logits')]
-            results = LossResults(pictures('gray'), pictures('truth'), methods, *logits, about['judged'], about['about'])
+            photos = pictures('gray'), pictures('truth')
+            results = LossResults(*photos, methods, *logits, about['judged'], about['about'])
         results.check()
     except Exception as e: raise ResultsError(f'{path}: not a file of results ({e or type(e).__name__})') from e
     return results
 
-# %% ../../nbs/widgets/06_loss_explorer.ipynb #0c938a23
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #7634c802
 def patch_overlay(
     picture, # `(h,w,3)` uint8
     logits, # `(p,p)`
     strength=.6, # of the tint, in [0,1]
 )->Image.Image:
     "Blue where a PatchGAN says real, orange where it says fake"
-    real = 1/(1 + np.exp(-logits.astype(np.float64)))
+    size, real = picture.shape[1::-1], 1/(1 + np.exp(-logits.astype(np.float64)))
     tint = real[..., None]*np.array([30, 110, 255]) + (1 - real[..., None])*np.array([255, 120, 0])
-    sure = Image.fromarray((abs(2*real - 1)*255*strength).round().astype(np.uint8)) # undecided patches are left alone
-    size = picture.shape[1::-1]
-    return Image.composite(Image.fromarray(tint.round().astype(np.uint8)).resize(size, Image.NEAREST), Image.fromarray(picture), sure.resize(size, Image.NEAREST))
+    certainty = abs(2*real - 1)*255*strength # undecided patches are left as they are
+    tint, mask = (Image.fromarray(o.round().astype(np.uint8)).resize(size, Image.NEAREST) for o in (tint, certainty))
+    return Image.composite(tint, Image.fromarray(picture), mask)
 
-# %% ../../nbs/widgets/06_loss_explorer.ipynb #ecc40cf3
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #9ac185ea
+def _slider(values, usual, text):
+    "A slider over the values that a file has, which begins at the one nearest to `usual`"
+    options = values or ['none in this file']
+    value = min(values, key=lambda v: abs(v - usual)) if values else options[0]
+    return ipywidgets.SelectionSlider(options=options, value=value, description=text, disabled=not values)
+
 class LossExplorer(Card):
     "What L1, a PatchGAN, both and classification make of the same photo"
     def __init__(self,
@@ -124,22 +153,30 @@ class LossExplorer(Card):
     ):
         self.results = r = results if isinstance(results, LossResults) else load_results(results)
         r.check()
-        self.strip = FilmStrip(label='Photos', least=2, items=[dict(name=f'photo {i + 1}', thumb=thumbnail(Image.fromarray(o))) for i, o in enumerate(r.truth)])
-        values = {kind: sorted({m.value for m in r.methods if m.kind == kind}) for kind in ('both', 'classification')}
-        def slider(kind, text, usual):
-            options = values[kind] or ['none in this file']
-            return ipywidgets.SelectionSlider(options=options, value=min(options, key=lambda v: abs(v - usual)) if values[kind] else options[0], description=text, disabled=not values[kind])
-        self.weight, self.temperature = slider('both', 'lambda: weight of L1', 100), slider('classification', 'T: temperature', .38) # the paper's, and Zhang's
-        self.tint = ipywidgets.FloatSlider(.6, min=0., max=1., step=.05, description='Verdicts laid over', readout_format='.0%')
-        self.views = {k: Picture(pixelated=True) for k in ('gray', *kinds, 'truth')}
-        self.verdicts = [Picture(pixelated=True, layout=dict(max_width='300px')) for _ in range(2)]
-        judge = [row(self.tint), row(*self.verdicts, look='clz-grid')] if r.real_logits is not None else []
-        super().__init__([self.strip, row(*self.views.values(), look='clz-grid'), row(self.weight, self.temperature), *judge, Notice()], 'One photo, many losses',
-                         'L1 hedges, the judge dares; lambda weighs them, the temperature says how bold a classifier is.')
-        for w, name in ((self.strip, 'selected'), (self.weight, 'value'), (self.temperature, 'value'), (self.tint, 'value')): w.observe(lambda _: self._render(), name)
+        self._parts()
+        pictures, maps = row(*self.views.values(), css_class='clz-grid'), row(*self.patch_maps, css_class='clz-grid')
+        logits = [] if r.real_logits is None else [row(self.tint), maps]
+        super().__init__([self.strip, pictures, row(self.weight, self.temperature), *logits, Notice()],
+                         'One photo, several losses', 'L1 alone gives pale colours, the adversarial loss strong ones. '
+                         'Lambda weighs the two. The temperature sets how strong a classifier colours.')
+        self.strip.observe(lambda _: self._render(), 'selected')
+        for w in (self.weight, self.temperature, self.tint): w.observe(lambda _: self._render(), 'value')
         self._render()
 
-# %% ../../nbs/widgets/06_loss_explorer.ipynb #b3a7ff25
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #34bf9ff5
+@patch
+def _parts(self:LossExplorer):
+    r = self.results
+    thumbs = [dict(name=f'photo {i + 1}', thumb=thumbnail(Image.fromarray(o))) for i, o in enumerate(r.truth)]
+    self.strip = FilmStrip(label='Photos', least=2, items=thumbs)
+    values = {kind: sorted({m.value for m in r.methods if m.kind == kind}) for kind in ('both', 'classification')}
+    self.weight = _slider(values['both'], 100, 'lambda: weight of L1') # the paper's (pix2pix)
+    self.temperature = _slider(values['classification'], .38, 'T: temperature') # that of Zhang et al.
+    tint = dict(min=0., max=1., step=.05, description='Strength of the tint', readout_format='.0%')
+    self.tint = ipywidgets.FloatSlider(.6, **tint)
+    self.views = {k: Picture(pixelated=True) for k in ('gray', *kinds, 'truth')}
+    self.patch_maps = [Picture(pixelated=True, layout=dict(max_width='300px')) for _ in range(2)]
+
 @patch
 def method(self:LossExplorer,
     kind, # a key of `kinds`
@@ -148,27 +185,45 @@ def method(self:LossExplorer,
     value = dict(both=self.weight.value, classification=self.temperature.value).get(kind)
     return next((m for m in self.results.methods if m.kind == kind and m.value == value), None)
 
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #c0751743
+@patch
+def _shown(self:LossExplorer):
+    "From a key of `views` to the picture that is shown and its caption"
+    r, i = self.results, self.strip.selected
+    shown = {'gray': (r.gray[i][..., None].repeat(3, -1), 'input')}
+    for kind, text in kinds.items():
+        if (m := self.method(kind)) is None: continue
+        value = {'both': ', lambda = {:g}', 'classification': ', T = {:g}'}.get(kind, '').format(m.value or 0)
+        shown[kind] = m.pictures[i], text + value
+    return shown | {'truth': (r.truth[i], 'ground truth')}
+
 @patch
 def _render(self:LossExplorer):
-    r, i = self.results, self.strip.selected
-    spread = lambda p: float(np.ptp(p.astype(int), axis=-1).mean()) # a rough measure of colour, for those who do not see it
-    for name, view in self.views.items():
-        m = self.method(name) if name in kinds else None
-        picture = r.gray[i][..., None].repeat(3, -1) if name == 'gray' else r.truth[i] if name == 'truth' else m.pictures[i] if m else None
-        view.layout.display = None if picture is not None else 'none'
-        if picture is None: continue
-        extra = {'both': ', lambda = {:g}', 'classification': ', T = {:g}'}.get(name, '').format(m.value if m and m.value is not None else 0)
-        view.caption = {'gray': 'input', 'truth': 'truth'}.get(name) or kinds[name] + extra
-        view.alt = f'{view.caption}: mean distance between its channels {spread(picture):.0f} of 255, in truth {spread(r.truth[i]):.0f}'
+    shown = self._shown()
+    spread = {k: np.ptp(picture.astype(int), axis=-1).mean() for k, (picture, _) in shown.items()}
+    for k, view in self.views.items():
+        view.layout.display = None if k in shown else 'none'
+        if k not in shown: continue
+        picture, view.caption = shown[k]
+        colours = f'{spread[k]:.0f} of 255, in the ground truth {spread["truth"]:.0f}'
+        view.alt = f'{view.caption}: mean range of the channels {colours}'
         view.image = encoded(Image.fromarray(picture), 95)
-    if r.real_logits is None: return
-    judged = r.methods[r.judged]
-    for view, name, picture, logits in zip(self.verdicts, ('the real photo', f'a fake ({kinds[judged.kind]})'), (r.truth[i], judged.pictures[i]), (r.real_logits[i], r.fake_logits[i])):
+    if self.results.real_logits is not None: self._render_patches()
+
+# %% ../../nbs/widgets/06_loss_explorer.ipynb #dab1c400
+@patch
+def _render_patches(self:LossExplorer):
+    r, i = self.results, self.strip.selected
+    method = r.methods[r.fake_method]
+    real = 'the real photo', r.truth[i], r.real_logits[i]
+    fake = f'a fake ({kinds[method.kind]})', method.pictures[i], r.fake_logits[i]
+    for view, (name, picture, logits) in zip(self.patch_maps, (real, fake)):
+        h, w = logits.shape
         view.image = encoded(patch_overlay(picture, logits, self.tint.value), 95)
-        view.caption = view.alt = f'{name}: {(logits > 0).mean():.0%} of {logits.shape[0]}x{logits.shape[1]} patches are judged real (blue), the others fake (orange)'
+        share = f'{(logits > 0).mean():.0%} of {h}x{w} patches'
+        view.caption = view.alt = f'{name}: {share} are classified as real (blue), the others as fake (orange)'
 
 @patch
 def still(self:LossExplorer):
-    r, i = self.results, self.strip.selected
-    shown = dict(gray=r.gray[i], **{k: m.pictures[i] for k in kinds if (m := self.method(k))}, truth=r.truth[i])
-    return in_a_row([Image.fromarray(o) for o in shown.values()], 150, captions=[self.views[k].caption for k in shown])
+    pictures, captions = zip(*self._shown().values())
+    return in_a_row([Image.fromarray(o) for o in pictures], 150, captions=captions)

@@ -1,4 +1,4 @@
-"""Draw, and watch the colours come
+"""Draw, and watch the colours appear
 
 Docs: https://OWNER.github.io/colorize_lib/widgets/sketch_pad.html.md"""
 
@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/widgets/sketch_pad.html.md"""
 # %% auto #0
 __all__ = ['square_photo', 'photo_lines', 'Pad', 'SketchPad']
 
-# %% ../../nbs/widgets/04_sketch_pad.ipynb #0d618599
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #56a7335e
 from io import BytesIO
 
 import ipywidgets, numpy as np, torch, traitlets as tr
@@ -15,11 +15,12 @@ from fastcore.basics import noop, patch
 from PIL import Image, ImageOps
 
 from ..photos.pictures import PhotoError, open_photo
-from .jobs import check_photo, model_worker
 from ..sketch.sketch import styles, to_sketch
-from .pieces import Card, DropZone, Notice, Picture, Piece, static_folder, button, encoded, in_a_row, model_menu, row
+from .jobs import check_photo, model_worker
+from .pieces import Card, DropZone, Notice, Picture, Piece
+from .pieces import button, encoded, in_a_row, model_menu, row, static_folder
 
-# %% ../../nbs/widgets/04_sketch_pad.ipynb #3fa24e01
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #c4f3ea93
 def square_photo(
     item, # what `open_photo` takes
     side=512, # pixels
@@ -32,58 +33,79 @@ def photo_lines(
     style, weight, detail, # see `to_sketch`
 )->Image.Image: # of mode 'L', black on white
     "A photo as a line drawing"
-    sketch = to_sketch(torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None]/255, style, weight, detail)
+    rgb = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None]/255
+    sketch = to_sketch(rgb, style, weight, detail)
     return Image.fromarray((sketch[0, 0].clamp(0, 1)*255).round().byte().numpy())
 
-# %% ../../nbs/widgets/04_sketch_pad.ipynb #0804a382
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #63c7cb81
 class Pad(Piece):
     "A sheet to draw on, with pen, eraser and undo"
     _esm = static_folder/'pad.js'
     background = tr.Bytes().tag(sync=True) # an encoded square picture below what is drawn
     def __init__(self,
-        on_drawing, # called with the bytes of a PNG, while somebody draws
+        on_drawing, # called with the bytes of a PNG, again and again while the user draws
         on_clear=noop,
         **kwargs # traits
     ):
         super().__init__(**kwargs)
-        self.on_msg(lambda _, message, buffers: on_drawing(bytes(buffers[0])) if message.get('do') == 'drawing' else on_clear())
+        def receive(_, message, buffers):
+            if message.get('do') == 'drawing': on_drawing(bytes(buffers[0]))
+            else: on_clear()
+        self.on_msg(receive)
 
-# %% ../../nbs/widgets/04_sketch_pad.ipynb #b15cd4c9
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #db6d1b7a
 class SketchPad(Card):
     "Draw, and the colours appear"
     def __init__(self,
-        photo=None, # whose lines to begin with: what `open_photo` takes; default: an empty sheet
+        photo=None, # its lines are drawn at first: what `open_photo` takes; default: an empty sheet
         models=None, # as for `ColorizeApp`
     ):
         self.drawing, self.colored, self.photo, self.busy = Image.new('L', (512, 512), 255), None, None, []
         self.pad = Pad(lambda data: self.draw(data), self._clear)
         self.result, self.notice = Picture(alt='The drawing in colour', caption='in colour'), Notice()
-        self.model = model_menu(models, 'sketch')
-        self.drop = DropZone(self._take, lambda name, why: self.notice.say(f'{name}: {why}', 'error'), compact=True, label='Lines of a photo')
-        self.style = ipywidgets.Dropdown(options=list(styles), description='Style of the lines')
-        self.weight = ipywidgets.FloatSlider(1., min=.5, max=4., step=.1, description='Line weight')
-        self.detail = ipywidgets.FloatSlider(.5, min=0., max=1., step=.05, description='Detail', readout_format='.0%')
-        self.saturation = ipywidgets.FloatSlider(1., min=0., max=2., step=.05, description='Colour strength', readout_format='.0%')
-        super().__init__([row(self.pad, self.result, look='clz-grid'), self.notice, row(self.model, self.saturation, self.style, self.weight, self.detail),
-                          row(self.drop, button('Download', self._download, True, 'The coloured drawing'))], 'Draw, and watch the colours come', 'or take the lines of a photo.')
+        self._controls(models)
+        sheets = row(self.pad, self.result, css_class='clz-grid')
+        controls = row(self.model, self.saturation, self.style, self.weight, self.detail)
+        buttons = row(self.drop, button('Download', self._download, True, 'The coloured drawing'))
+        title = 'Draw, and watch the colours appear', 'or take the lines of a photo.'
+        super().__init__([sheets, self.notice, controls, buttons], *title)
         for w in (self.style, self.weight, self.detail): w.observe(lambda _: self._trace(), 'value')
         for w in (self.model, self.saturation): w.observe(lambda _: self._color(), 'value')
         if photo is not None: self.trace(photo)
 
-    def _submit(self, job, key):
-        "In the model's thread; of several jobs of one kind that wait, the last one is done"
-        def safely(colorizer):
-            try: job(colorizer)
-            except Exception as e: self.notice.say(str(e) or type(e).__name__, 'error') # whatever happens, the sheet goes on
-        future = model_worker(self.model.value).submit(safely, (id(self), key))
-        future.add_done_callback(lambda f: f.exception() and self.notice.say(str(f.exception()), 'error')) # the model could not be loaded
-        self.busy = [f for f in self.busy if not f.done()] + [future]
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #d237395d
+@patch
+def _controls(self:SketchPad, models):
+    slider, percent = ipywidgets.FloatSlider, dict(min=0., step=.05, readout_format='.0%')
+    self.model = model_menu(models, 'sketch')
+    self.style = ipywidgets.Dropdown(options=list(styles), description='Style of the lines')
+    self.weight = slider(1., min=.5, max=4., step=.1, description='Line weight')
+    self.detail = slider(.5, max=1., description='Detail', **percent)
+    self.saturation = slider(1., max=2., description='Colour strength', **percent)
+    refused = lambda name, why: self.notice.say(f'{name}: {why}', 'error')
+    self.drop = DropZone(self._take, refused, compact=True, label='Lines of a photo')
 
-    def wait(self, timeout=60.):
-        "Until all is done (for tests and scripts)"
-        while self.busy: self.busy.pop(0).result(timeout)
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #83a3b73c
+@patch
+def _submit(self:SketchPad, job, key):
+    "Do a job in the model's thread; of several waiting jobs with one key, the newest is done"
+    def safely(colorizer):
+        try: job(colorizer)
+        except Exception as e: self.notice.say(str(e) or type(e).__name__, 'error')
+    def loaded(future): # also called when the model could not be loaded
+        if e := future.exception(): self.notice.say(str(e), 'error')
+    future = model_worker(self.model.value).submit(safely, (id(self), key))
+    future.add_done_callback(loaded)
+    self.busy = [f for f in self.busy if not f.done()] + [future]
 
-# %% ../../nbs/widgets/04_sketch_pad.ipynb #43215456
+@patch
+def wait(self:SketchPad,
+    timeout=60., # seconds, for each job
+):
+    "Wait until all jobs are done (for tests and scripts)"
+    while self.busy: self.busy.pop(0).result(timeout)
+
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #6ad8d762
 @patch
 def draw(self:SketchPad,
     item, # a square picture, dark lines on white: what `open_photo` takes
@@ -95,12 +117,13 @@ def draw(self:SketchPad,
 @patch
 def _color(self:SketchPad):
     def job(colorizer):
-        drawing, start = self.drawing, self.notice.kind == 'error'
+        drawing, after_error = self.drawing, self.notice.kind == 'error'
         self.colored = colorizer(drawing.convert('RGB'), saturation=self.saturation.value)
         self.result.image = encoded(self.colored)
-        if start: self.notice.say('')
+        if after_error: self.notice.say('')
     self._submit(job, 'color')
 
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #a64adf86
 @patch
 def trace(self:SketchPad,
     photo, # what `open_photo` takes; the middle of it is used
@@ -113,14 +136,13 @@ def trace(self:SketchPad,
 @patch
 def _trace(self:SketchPad):
     def job(_):
-        if self.photo is None: return
-        lines = photo_lines(self.photo, self.style.value, self.weight.value, self.detail.value)
-        self.pad.background = encoded(lines, 95)
-        self.drawing = lines
+        if self.photo is None: return # cleared meanwhile
+        self.drawing = photo_lines(self.photo, self.style.value, self.weight.value, self.detail.value)
+        self.pad.background = encoded(self.drawing, 95)
         self._color()
     if self.photo is not None: self._submit(job, 'trace')
 
-# %% ../../nbs/widgets/04_sketch_pad.ipynb #6d526eda
+# %% ../../nbs/widgets/04_sketch_pad.ipynb #1c8a4768
 @patch
 def _take(self:SketchPad, name, data):
     try: check_photo(name, data, 60)
@@ -128,14 +150,12 @@ def _take(self:SketchPad, name, data):
     else: self.trace(data)
 
 @patch
-def _clear(self:SketchPad):
-    self.photo, self.pad.background = None, b''
+def _clear(self:SketchPad): self.photo, self.pad.background = None, b''
 
 @patch
 def _download(self:SketchPad):
     if self.colored is None: return self.notice.say('Nothing is coloured yet: draw something first')
-    buffer = BytesIO()
-    self.colored.save(buffer, 'PNG')
+    self.colored.save(buffer := BytesIO(), 'PNG')
     self.drop.save('drawing_color.png', buffer.getvalue(), 'image/png')
     self.notice.say('drawing_color.png is among your downloads')
 

@@ -1,4 +1,4 @@
-// Two pictures in one place; a native slider, invisible and as large as they are, moves the line between them: so mouse, finger and keyboard all work.
+// Two pictures in one place. A native slider, invisible and as large as they are, moves the line between them, so that mouse, finger and keyboard all work.
 function address(view) { return view?.byteLength ? URL.createObjectURL(new Blob([view])) : "" }
 
 function render({ model, el }) {

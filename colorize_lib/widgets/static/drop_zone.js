@@ -1,5 +1,5 @@
 // Files in (dropped, chosen, pasted, or one of the samples) and files out.
-// They travel in pieces of 1 MB: Jupyter's server closes the connection on a message of more than 10 MB.
+// They travel in chunks of 1 MB: Jupyter's server closes the connection on a message of more than 10 MB.
 const piece = 1 << 20
 let count = 0
 

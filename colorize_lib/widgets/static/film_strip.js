@@ -1,4 +1,4 @@
-// Thumbnails in a row, each a button that says what became of its photo
+// Thumbnails in a row, each a button that tells the state of its photo
 const signs = { done: "✓", failed: "!", waiting: "…", working: "" }, words = { done: "done", failed: "failed", waiting: "waiting", working: "working" }
 
 function render({ model, el }) {

@@ -1,4 +1,4 @@
-// A picture with a caption, text for those who do not see it, and a dot that can be moved by mouse, finger and arrow keys
+// A picture with a caption, a description for screen readers, and a dot that can be moved by mouse, finger and arrow keys
 function render({ model, el }) {
   el.classList.add("clz")
   el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys

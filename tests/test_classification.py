@@ -1,4 +1,5 @@
-"Colours as classes: the bins of the gamut, soft targets, rebalancing, the annealed mean, and a classifier that trains and colours like any other."
+"""Colours as classes: the bins of the gamut, soft targets, rebalancing, the annealed mean,
+and a classifier that trains and colours like any other."""
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from skimage.color import rgb2lab
 
-from colorize_lib.networks.classification import BinClassifier, Classification, annealed_mean, bin_centers, gamut_bins, logits_to_ab, rebalancing, soft_encode
+from colorize_lib.networks.classification import (BinClassifier, Classification, annealed_mean, bin_centers,
+                                                  gamut_bins, logits_to_ab, rebalancing, soft_encode)
 from colorize_lib.engine.metrics import ab_cell, color_prior
 from colorize_lib.apply.colorizer import Colorizer
 from colorize_lib.lab import colorize_dls, rgb_to_lab
@@ -20,23 +22,30 @@ from colorize_lib.training import PatchGANTrainer
 from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
 
-CLASSIFY = Plan(size=32, bs=8, epochs_l1=3, generator='bin_classifier', loss='classification', kwargs=dict(nf=4, n_down=2), precision='fp32')
+CLASSIFY = Plan(size=32, bs=8, epochs_l1=3, generator='bin_classifier',
+                loss='classification', kwargs=dict(nf=4, n_down=2), precision='fp32')
 
 
 def test_the_bins_are_those_that_scikit_image_finds():
-    "Another Lab, another grid of colours, 35,937 of them at random within cells of the cube: nothing outside, and nearly all met"
+    """Another Lab, another grid of colours, 35,937 of them at random within cells of the cube:
+    nothing outside, and nearly all met"""
     rng = np.random.default_rng(0)
     lab = rgb2lab(rng.random((200, 1000, 3)))
     a, b = np.round(lab[..., 1:]/10).astype(int).reshape(-1, 2).T + 11
     found, ours = set((a*23 + b).tolist()), set(gamut_bins().tolist())
-    assert len(ours) == 261 and found <= ours and len(found) > 240
-    assert bin_centers().abs().max() <= 110 and (ab_cell(bin_centers().T.view(2, 1, -1))[0] == gamut_bins()).all()
+    assert len(ours) == 261
+    assert found <= ours
+    assert len(found) > 240
+    assert bin_centers().abs().max() <= 110
+    assert (ab_cell(bin_centers().T.view(2, 1, -1))[0] == gamut_bins()).all()
 
 
 def test_soft_targets_are_the_gaussian_of_the_five_nearest():
     ab = (torch.rand(2, 2, 3, 4) - .5)*120
     z = soft_encode(ab)
-    assert z.shape == (2, 261, 3, 4) and torch.allclose(z.sum(1), torch.ones(2, 3, 4)) and ((z > 0).sum(1) <= 5).all()
+    assert z.shape == (2, 261, 3, 4)
+    assert torch.allclose(z.sum(1), torch.ones(2, 3, 4))
+    assert ((z > 0).sum(1) <= 5).all()
     far = (bin_centers() - ab[1, :, 2, 3]).norm(dim=1)
     nearest = far.argsort()[:5]
     p = np.exp(-far[nearest].double().numpy()**2/50)
@@ -76,10 +85,12 @@ def test_the_loss_is_weighted_cross_entropy():
     logits, ab = torch.randn(2, 261, 2, 3, requires_grad=True), (torch.rand(2, 2, 8, 12) - .5)
     z = soft_encode(F.avg_pool2d(ab*110, 4))
     by_hand = -(z*logits.log_softmax(1)).sum(1)
-    assert torch.allclose(Classification()(logits, ab), by_hand.mean()) and torch.allclose(Classification()(logits, ab, reduction='none'), by_hand)
+    assert torch.allclose(Classification()(logits, ab), by_hand.mean())
+    assert torch.allclose(Classification()(logits, ab, reduction='none'), by_hand)
     prior = color_prior(torch.rand(3, 64, 64)**2)
     w = rebalancing(prior)[z.argmax(1)]
-    assert torch.allclose(Classification(prior)(logits, ab), (by_hand*w).mean()) and w.std() > 0
+    assert torch.allclose(Classification(prior)(logits, ab), (by_hand*w).mean())
+    assert w.std() > 0
     with pytest.raises(ValueError, match='needs a BinClassifier'): Classification()(ab, ab)
     with pytest.raises(ValueError, match='multiple of 4'): Classification()(logits, torch.zeros(2, 2, 9, 12))
 
@@ -88,7 +99,8 @@ def test_the_loss_is_weighted_cross_entropy():
 def test_predictions_have_the_pictures_size(h, w):
     net = BinClassifier(Unet(n_out=64, nf=4, n_down=2)).eval()
     x = torch.randn(1, 1, h, w)
-    assert net.predict(x).shape == (1, 2, h, w) and net.predict(x).abs().max() <= 1
+    assert net.predict(x).shape == (1, 2, h, w)
+    assert net.predict(x).abs().max() <= 1
     if h == w: assert torch.equal(net.predict(x), logits_to_ab(net(x), .38))
 
 
@@ -101,15 +113,19 @@ def run(tmp_path_factory):
 def test_a_classifier_is_a_method_like_any_other(run):
     "Learner, checkpoints, tables, gallery, file of weights, Colorizer"
     learn, out = run
-    assert isinstance(learn.loss_func, Classification) and learn.loss_func.weights is not None
-    assert {'generator.safetensors', 'checkpoints', 'metrics.csv', 'gallery.png', 'history.jsonl'} <= {p.name for p in out.iterdir()}
+    assert isinstance(learn.loss_func, Classification)
+    assert learn.loss_func.weights is not None
+    assert {'generator.safetensors', 'checkpoints', 'metrics.csv',
+            'gallery.png', 'history.jsonl'} <= {p.name for p in out.iterdir()}
     losses = pd.read_json(out/'history.jsonl', lines=True).train_loss.tolist()
     assert losses[-1] < losses[0] < 12
     table = comparison_table({'classes': evaluate(learn)})
-    assert np.isfinite(table.loc['classes', 'psnr']) and table.loc['classes', 'colorfulness'] > 0
+    assert np.isfinite(table.loc['classes', 'psnr'])
+    assert table.loc['classes', 'colorfulness'] > 0
     colorizer = Colorizer.load(out/'generator.safetensors', precision='fp32')
     photo = paint_scene(7, 45)
-    assert isinstance(colorizer.model, BinClassifier) and colorizer(photo).size == (45, 45)
+    assert isinstance(colorizer.model, BinClassifier)
+    assert colorizer(photo).size == (45, 45)
     gray = np.asarray(colorizer(photo, saturation=0.))
     assert gray.std(-1).max() <= 1 < np.asarray(colorizer(photo)).std(-1).max()
 
@@ -141,12 +157,14 @@ def test_an_interrupted_classification_goes_on(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('over', [dict(generator='unet'), dict(loss='l1'), dict(task='sketch'), dict(epochs_gan=2)])
 def test_what_does_not_fit_is_refused(over, tmp_path):
-    with pytest.raises(ValueError, match="classification needs generator='bin_classifier'"): run_plan([paint_scene(i, 40) for i in range(12)], tmp_path, replace(CLASSIFY, **over))
+    with pytest.raises(ValueError, match="classification needs generator='bin_classifier'"):
+        run_plan([paint_scene(i, 40) for i in range(12)], tmp_path, replace(CLASSIFY, **over))
 
 
-def test_the_game_and_classes_do_not_mix(dls):
+def test_adversarial_training_and_classes_do_not_mix(dls):
     learn = colorize_learner(dls, BinClassifier(Unet(n_out=64, nf=4, n_down=2)), Classification(), precision='fp32')
-    with pytest.raises(ValueError, match='train it by Classification alone'), learn.no_bar(): learn.fit(1, 1e-3, cbs=PatchGANTrainer())
+    with pytest.raises(ValueError, match='needs a network that predicts colours'), learn.no_bar():
+        learn.fit(1, 1e-3, cbs=PatchGANTrainer())
     with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3)
     assert colorize_learner(dls, Unet(nf=4, n_down=2), L1).loss_func is L1
 
