@@ -9,8 +9,8 @@ __all__ = ['colored', 'evaluate', 'baseline_labels', 'comparison_table', 'interv
 
 # %% ../nbs/07_results.ipynb #54adb5a1
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
+from fastprogress.fastprogress import progress_bar
 
-from .engine.checks import progress_bar
 from .engine.metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
 from .lab import get_task, tasks
 from .photos.pictures import show_grid
@@ -87,7 +87,7 @@ _columns, _digits = ['psnr', 'ssim', 'colorfulness'], dict(ssim=4, colorfulness=
 
 def comparison_table(
     results, # dict from a method's name to its `evaluate`, all on the same photos
-)->pd.DataFrame: # a row a method, the baselines first, the truth last
+)->pd.DataFrame: # a row a method, the baselines first, the ground truth last
     "Mean metrics of several methods beside the baselines"
     frames, labels = _same_photos(results), baseline_labels(results)
     mean = {k: df.mean(numeric_only=True) for k, df in frames.items()}
@@ -102,7 +102,7 @@ def comparison_table(
     table = table.assign(n=len(next(iter(frames.values()))))
     return table.round({c: _digits.get(c, 2) for c in table})
 
-# %% ../nbs/07_results.ipynb #6a482688
+# %% ../nbs/07_results.ipynb #69ab3929
 def _intervals(df, end, names, best, n, seed):
     "Means and interval bounds of a method (`end=''`) or of a baseline (`end='_KEY'`)"
     values = {k: df[k + end] for k in names if k + end in df}
@@ -163,7 +163,7 @@ def gallery(
     n=6, # how many photos, the first ones
     cell=2.2, # inches a picture
 )->plt.Figure:
-    "Rows of input, prediction and truth, two photos a row"
+    "Rows of input, prediction and ground truth, two photos a row"
     rows = []
     for inputs, preds, truths, _ in colored(learn, dl):
         rows += zip(inputs, preds, truths)

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageOps, ImageSequence
 from safetensors.torch import load_file
 from torch import nn
 
-from colorize_lib.networks.classification import annealed_mean, bin_centers
+from colorize_lib.networks.classification import annealed_mean, bin_centers, soft_encode
 from colorize_lib.exercises.sketch import _blues, _torn_sheet
 from colorize_lib.exercises.checker import Hint, all_exercises, checkers, choice, feedback, full_name, seal, titles
 from colorize_lib.exercises import check
@@ -413,6 +413,51 @@ def test_results_for_the_explorer():
     refused('loss_results.3', lambda p: jump(p)/110, 'units')
 
 
+def test_losses_and_results():
+    right('losses.1', (110, 5/110), [110., torch.tensor(.04545)])
+    refused('losses.1', (1, 5/110), 'how many CIE units')
+    for wrong in (5, .05): refused('losses.1', (110, wrong), 'less than that')
+    refused('losses.1', 110, 'a pair')
+    right('losses.2', (50, 100), (50.5, 100))
+    refused('losses.2', (100, 100), 'the median')
+    refused('losses.2', (50, 50), 'no part in it')
+    right('losses.3', 2.197, np.log(9))
+    for wrong in (.9, 1, 100): refused('losses.3', wrong, 'the gradient')
+    right('losses.4', (-1.5, .1824), (torch.tensor(-1.5), np.float32(.182)))
+    refused('losses.4', (1.5, .8176), 'the minus')
+    refused('losses.4', (-1.5, .223), 'its sigmoid') # exp(-1.5)
+    right('losses.5', ('higher', 'higher'))
+    refused('losses.5', ('lower', 'lower'), 'convex')
+    refused('losses.5', ('higher', 'lower'), 'has not changed')
+    refused('losses.5', ('up', 'up'), 'choose from')
+
+    def hinge_D(real, fake, margin=1, half=.5): return half*((margin - real).clamp(min=0).mean() + (margin + fake).clamp(min=0).mean())
+    def hinge_G(fake): return -fake.mean()
+    right('losses.6', (hinge_D, hinge_G))
+    refused('losses.6', (lambda real, fake: fake.mean() - real.mean(), hinge_G), 'a loss of 0')
+    refused('losses.6', (lambda *o: hinge_D(*o, margin=0), hinge_G), 'a margin of 1')
+    refused('losses.6', (lambda *o: hinge_D(*o, half=1), hinge_G), 'our half')
+    refused('losses.6', (hinge_D, lambda fake: (1 - fake).clamp(min=0).mean()), 'no margin')
+
+    refused('results.1', lambda p, t: (rgb_to_lab(p) - rgb_to_lab(t)).norm(dim=0).mean(), 'L* does not count')
+    refused('results.2', lambda values: np.quantile(values, [.025, .975]), 'with replacement')
+    refused('results.2', lambda values: bootstrap(values)[1:][::-1], '(low, high)')
+    right('results.2', lambda values: bootstrap(values)[1:])
+    right('results.3', (1, .5), torch.tensor([1, .5]).tolist())
+    refused('results.3', (.5, .5), 'L1: the median')
+    refused('results.3', (1, .75), 'L2: the mean')
+    right('results.4', dict(A='D won', B='D learns nothing', C='balanced'))
+    refused('results.4', dict(A='D won', B='balanced', C='D learns nothing'), 'log 2')
+    refused('results.4', dict(A='balanced', B='D learns nothing', C='balanced'), 'how sure')
+    refused('results.4', dict(A='D won', B='D learns nothing'), 'the keys')
+    refused('results.4', dict(A='D won', B='D learns nothing', C='good'), 'choose from')
+    def gain(df): return (df.psnr - df.psnr_gray).mean()
+    right('results.5', lambda train, valid: gain(train) - gain(valid))
+    refused('results.5', lambda train, valid: train.psnr.mean() - valid.psnr.mean(), 'photos differ')
+    refused('results.5', lambda train, valid: gain(valid) - gain(train), 'the sign')
+    refused('results.5', lambda train, valid: gain(train), 'minus that on valid')
+
+
 def hue(rgb): return torch.atan2(*rgb_to_lab(rgb)[[2, 1]]).rad2deg()
 
 
@@ -712,3 +757,56 @@ def test_callbacks_and_the_learner():
     for name, letters in (('learner.2', 'abd'), ('weights.4', 'bcd'), ('checkpoints.4', 'abd'),
                           ('distributed.3', 'acd')):
         for wrong in letters: refused(name, wrong, '?')
+
+
+def test_photos_and_drawings():
+    right('pictures.4', 500*375, 187500.)
+    for wrong in (256**2, 1000*750, 341*256): refused('pictures.4', wrong, 'an eighth')
+    refused('pictures.4', 4000*3000, 'full size')
+    right('cache.3', 3*(2000*256**2 + 8000*288**2))
+    refused('cache.3', 3*10_000*256**2, 'wider and higher')
+    refused('cache.3', 3*10_000*288**2, 'both kinds')
+    right('cache.4', 'ab', 'ba')
+    for wrong in ('a', 'b', ''): refused('cache.4', wrong, 'whole line')
+    refused('cache.4', 'abc', '_read')
+    for name in ('sketch.4', 'drawings.4'):
+        right(name, 'ac', 'ca')
+        for wrong in ('a', 'c', 'abc', 'acd', 'bd'): refused(name, wrong, ':')
+        refused(name, 'ax', 'letters')
+
+
+def test_pix2pix_unet():
+    def spread(net, x, n, mode=lambda m: isinstance(m, nn.Dropout), back=lambda net: net.eval(), over=0):
+        net.eval()
+        for m in net.modules():
+            if mode(m): m.train()
+        with torch.no_grad(): out = torch.stack([net(x) for _ in range(n)])
+        back(net)
+        return out.std(over, correction=0).mean().item()
+    right('pix2pix_unet.1', spread)
+    refused('pix2pix_unet.1', lambda *a: spread(*a, mode=lambda m: True), 'batch norms')
+    refused('pix2pix_unet.1', lambda *a: spread(*a, mode=lambda m: False), 'was dropout on')
+    refused('pix2pix_unet.1', lambda *a: spread(*a, back=lambda net: None), 'training mode')
+    refused('pix2pix_unet.1', lambda *a: spread(*a, over=(0, 1, 2, 3, 4)), 'over the predictions')
+    ups = zip((512, *[1024]*4, 512, 256, 128), (*[512]*4, 256, 128, 64, 2))
+    whole, pairs = 54_409_858, sum(i*o for i, o in ups)
+    right('pix2pix_unet.2', whole - 7*pairs)
+    refused('pix2pix_unet.2', whole - 16*pairs, '3x3')
+    for wrong in (whole, whole*9//16, whole - 7*pairs + 1): refused('pix2pix_unet.2', wrong, '9 weights')
+
+    def evened(weight, share=1.):
+        groups = weight.reshape(*weight.shape[:2], 2, 2, 2, 2)
+        sums = groups.sum((2, 4), keepdim=True)
+        return (groups + share*(sums.mean((3, 5), keepdim=True) - sums)/4).reshape_as(weight)
+    right('pix2pix_unet.3', evened, lambda w: evened(w).numpy())
+    refused('pix2pix_unet.3', lambda w: evened(w, .99), 'pattern')
+    refused('pix2pix_unet.3', torch.zeros_like, 'would do')
+
+
+def test_the_annealed_mean_of_a_lightness():
+    def share(ab, T, mean=lambda z: z.mean(-1, keepdim=True), below=lambda ab: ab.norm(dim=0).mean()):
+        return annealed_mean(mean(soft_encode(ab[None, :, None])).clamp(min=1e-9).log(), T).norm()/below(ab)
+    right('classification.5', share, lambda ab, T: share(ab, T).item())
+    refused('classification.5', lambda ab, T: share(ab, T, below=lambda ab: ab.mean(1).norm()), 'below the line')
+    refused('classification.5', lambda ab, T: share(ab, T, mean=lambda z: z[..., :1]), 'it is off')
+    refused('classification.5', lambda ab, T: share(ab, 1.), 'T=0.38')

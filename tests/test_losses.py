@@ -47,4 +47,4 @@ def test_sums_of_table_1():
 
 def test_unknown_losses_name_the_choices():
     with pytest.raises(ValueError, match="gan_mode='wgan': choose from 'vanilla', 'lsgan'"): GANLoss('wgan')
-    with pytest.raises(ValueError, match="loss 'ssim': choose from 'l1', 'l2', 'smooth_l1'"): Regression('ssim')
+    with pytest.raises(ValueError, match="loss='ssim': choose from 'l1', 'l2', 'smooth_l1'"): Regression('ssim')

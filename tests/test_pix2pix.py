@@ -78,7 +78,7 @@ def test_checkerboard_is_seen_where_it_is_and_only_there():
     assert grid_pattern(ours, 2) < 1e-3
 
 
-def test_learns_plays_and_travels(scenes, tmp_path):
+def test_learns_by_l1_and_against_a_discriminator_and_is_saved(scenes, tmp_path):
     dls = colorize_dls(scenes, size=32, bs=8, device=torch.device('cpu'))
     learn = colorize_learner(dls, generators['pix2pix_unet'](nf=8, n_down=4), precision='fp32', path=tmp_path)
     with learn.no_bar(), learn.no_logging():

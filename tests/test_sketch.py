@@ -105,7 +105,7 @@ def test_paper():
     assert .005 < (rough - drawn).abs().mean() < .1
 
 
-def test_the_game_learns_and_resumes(dls, tmp_path):
+def test_adversarial_training_learns_and_resumes(dls, tmp_path):
     "Learner, PatchGANTrainer, Checkpoints, loss table and results: nothing in them knows of sketches"
     def run(n, resume, folder):
         torch.manual_seed(1)
@@ -185,12 +185,12 @@ def test_colorizer_sees_what_the_network_saw_in_training(dls, model_file):
     assert (seen - x[:1]).abs().mean() < .03
 
 
-def test_at_the_networks_size_the_result_is_its_answer(model_file):
+def test_at_the_networks_size_the_result_is_its_prediction(model_file):
     colorizer = Colorizer.load(model_file, 'cpu', 'fp32')
     sheet = draw_house(32).convert('RGB')
     x, pred = colorizer._predict(clean_drawing(sheet), 32)
-    answer = get_task('sketch').decode((x, pred))[1][0]
-    assert np.abs(np.asarray(colorizer(sheet), np.int16) - (answer*255).round().permute(1, 2, 0).numpy()).max() <= 1
+    predicted = get_task('sketch').decode((x, pred))[1][0]
+    assert np.abs(np.asarray(colorizer(sheet), np.int16) - (predicted*255).round().permute(1, 2, 0).numpy()).max() <= 1
 
 
 def test_the_other_task_is_named(model_file):

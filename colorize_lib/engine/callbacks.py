@@ -39,15 +39,16 @@ class OutermostCallback(Callback):
     def begin(self): pass
     def end(self): pass
 
-# %% ../../nbs/engine/02_callbacks.ipynb #8c914128
+# %% ../../nbs/engine/02_callbacks.ipynb #e14ca43d
 class NestedRecorder(OutermostCallback, Recorder):
     "fastai's Recorder; a prediction made inside of a fit leaves the records of that fit as they are"
     name = 'recorder' # fastai looks for it by this name
+    records = 'lrs iters losses values log loss smooth_loss metric_names start_epoch cancel_train cancel_valid'.split()
     def before_fit(self):
-        if self.depth > 1: self.aside = getattr(self, 'aside', []) + [{k: copy(v) for k, v in vars(self).items()}]
+        if self.depth == 2: self.aside = {k: copy(v) for k, v in vars(self).items() if k in self.records}
         Recorder.before_fit(self)
     def after_fit(self):
-        if self.depth > 1: vars(self).update(self.aside[-1])
+        if self.depth == 2: vars(self).update(self.aside)
 
 # %% ../../nbs/engine/02_callbacks.ipynb #4a8f94a9
 def in_parallel()->bool:

@@ -16,14 +16,14 @@ from torch import nn
 from .checker import call, checks, choice, need, no_checks, number, same
 from ..patchgan import patch_grid, receptive_field
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #e37480ef
+# %% ../../nbs/exercises/05_patchgan.ipynb #bdc815bf
 @checks('04_patchgan.1', 'the logit of a probability of 0.9')
 def _logit(answer):
     hint = 'the sigmoid of your logit has to be 0.9: look for the formula of the odds'
     if isinstance(answer, (int, float)) and abs(answer - log(9, 10)) < .01: hint = 'the logarithm is the natural one'
     number(answer, log(9), .005, hint)
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #d882ff14
+# %% ../../nbs/exercises/05_patchgan.ipynb #32d66d3d
 def _grid_and_field(size, n_down, kernel):
     "Patches along a side, from real convolutions; and pixels along the side of a patch"
     strides, x, field = [2]*n_down + [1, 1], torch.zeros(1, 1, size, size, device='meta'), 1
@@ -41,13 +41,13 @@ def _both(grid_and_field):
         number(out[0], grid, 0, f'{what}: the grid is not what convolutions give')
         number(out[1], field, 0, f'{what}: the grid is right, the patch is not')
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #9ad2a43f
+# %% ../../nbs/exercises/05_patchgan.ipynb #dbd9c9be
 @checks('04_patchgan.3', 'a letter: why colours alone give upside-down fakes away')
 def _flipped(answer):
     choice(answer, '13546f929bde', '04_patchgan.3',
            hint='what can a discriminator that sees a* and b* only know? And what did it fail to learn before?')
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #895a1f52
+# %% ../../nbs/exercises/05_patchgan.ipynb #148a91ce
 def _per_pixel(values, size):
     "Mean over all patches of 70 pixels, in steps of 8 from -23, that cover a pixel"
     total, count, n = torch.zeros(size, size), torch.zeros(size, size), values.shape[-1]
@@ -70,10 +70,10 @@ def _map(per_pixel):
                 need((out - order).abs().max() > 1e-3, 'each patch first becomes a probability, then they are averaged')
         same(out, expected, 1e-3, f'{size} pixels: patch i covers the pixels from 8i-23 to 8i+46 that are in the photo')
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #360a0c7f
+# %% ../../nbs/exercises/05_patchgan.ipynb #11cc1c14
 @checks('04_patchgan.5', 'the factor of four inactive leaky ReLUs')
 def _inactive(answer):
     number(answer, .2**4, 1e-5, 'each inactive unit multiplies the gradient by its slope, and there are four in a row')
 
-# %% ../../nbs/exercises/05_patchgan.ipynb #c2606ddf
+# %% ../../nbs/exercises/05_patchgan.ipynb #e75685c5
 no_checks({'04_patchgan.6': 'project: the share of influence in the middle'})

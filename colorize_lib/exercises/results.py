@@ -8,33 +8,22 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/results.html.md"""
 __all__ = []
 
 # %% ../../nbs/exercises/08_results.ipynb #19be807c
-import numpy as np, torch
+import numpy as np, pandas as pd, torch
 
-from ..data import PhotoDL
-from .checker import call, checks, need, no_checks, number, same
+from .checker import call, checks, need, number
 from ..lab import rgb_to_lab
-from ..photos.samples import paint_scene
 
 # %% ../../nbs/exercises/08_results.ipynb #d2a81121
-@checks('engine/08_distributed.1', 'batches an epoch, with two processes')
-def _batches(answer): number(answer, len(PhotoDL([paint_scene(i, 16) for i in range(50)], 16, bs=4, shuffle=True, world=2)), 0, 'how many photos are in the whole batch? And what happens to a rest?')
-
-@checks('engine/08_distributed.2', 'combine(grads, ns): the gradient of unequal parts')
-def _combine(combine):
-    w, x = torch.randn(5), torch.randn(12, 5)
-    grad = torch.func.grad(lambda w, x: ((x @ w)**2).mean())
-    for ns in ([6, 6], [9, 3], [1, 4, 7]):
-        out = call(combine, [grad(w, part) for part in x.split(ns)], ns)
-        same(out, grad(w, x), 1e-4, f'parts of {ns} photos: not the gradient of the whole batch')
-
 @checks('07_results.1', 'ab_distance(pred_rgb, true_rgb), in CIE units')
 def _ab_distance(ab_distance):
     for _ in range(3):
         pred, true = torch.rand(2, 3, 12, 14)
         d = (rgb_to_lab(pred) - rgb_to_lab(true))[1:]
         out = float(call(ab_distance, pred, true))
-        need(abs(out - d.abs().mean().item()) > 1e-3, 'this is the mean over a* and b*; a distance is the length of the difference, pixel by pixel')
-        number(out, d.norm(dim=0).mean().item(), .01, 'not the mean distance in a* and b*; L* does not count, and the units are those of rgb_to_lab')
+        hint = 'this is the mean over a* and b*; a distance is the length of the difference, pixel by pixel'
+        need(abs(out - d.abs().mean().item()) > 1e-3, hint)
+        hint = 'not the mean distance in a* and b*; L* does not count, and the units are those of rgb_to_lab'
+        number(out, d.norm(dim=0).mean().item(), .01, hint)
 
 @checks('07_results.2', 'interval(values): where 95% of the means lie')
 def _interval(interval):
@@ -42,11 +31,45 @@ def _interval(interval):
     low, high = call(interval, values.copy())
     half = 1.96*values.std()/200**.5
     need(low < high, 'expected (low, high)')
-    need(abs(high - low - 2*half) < .3*half, f'for 200 values around 24 with a spread of 3 it is {high - low:.2f} wide: draw 200 with replacement, take the mean, many times over')
+    hint = (f'for 200 values around 24 with a spread of 3 it is {high - low:.2f} wide: '
+            f'draw 200 with replacement, take the mean, many times over')
+    need(abs(high - low - 2*half) < .3*half, hint)
     number((low + high)/2, values.mean(), .15*half, 'it is as wide as it should be, but its middle is not the mean')
 
-# %% ../../nbs/exercises/08_results.ipynb #7785ddcb
-no_checks({
-    '07_results.3': 'one world in three quarters of the scenes',
-    '07_results.4': 'training photos and validation photos',
-})
+# %% ../../nbs/exercises/08_results.ipynb #b55cb699
+@checks('07_results.3', '(factor_l1, factor_l2): one world in three quarters of the scenes')
+def _three_quarters(answer):
+    need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected a pair: the factors for L1 and for L2')
+    l1, l2 = answer
+    number(l1, 1, .01, 'L1: the median of ab, ab, ab and -ab')
+    number(l2, .5, .01, 'L2: the mean of ab, ab, ab and -ab')
+
+_states = dict(A='D won', B='D learns nothing', C='balanced')
+
+@checks('07_results.4', 'dict(A=, B=, C=): what three logs mean')
+def _states_of_logs(answer):
+    need(isinstance(answer, dict) and set(answer) == {*_states}, 'expected a dict with the keys A, B and C')
+    choices = ', '.join(map(repr, _states.values()))
+    for o in answer.values(): need(o in _states.values(), f'{o!r}: choose from {choices}')
+    need(answer['A'] == _states['A'], 'A: loss_D is the mean loss of D; how sure and how right is D at 0.03?')
+    need(answer['B'] == _states['B'], 'B: log 2 = 0.693 is the loss of a logit of 0; which probability is that?')
+    need(answer['C'] == _states['C'], 'C: how does 0.54 compare with log 2, and with the paper?')
+
+# %% ../../nbs/exercises/08_results.ipynb #fb9fdae3
+def _frames(easier, gain_train, gain_valid):
+    "Invented results of `evaluate`; gray is better by `easier` dB on the training photos"
+    rng, frames = np.random.default_rng(0), []
+    for n, shift, gain in ((40, easier, gain_train), (10, 0, gain_valid)):
+        gray = 20 + shift + rng.normal(0, 2, n)
+        frames.append(pd.DataFrame(dict(psnr=gray + gain + rng.normal(0, .5, n), psnr_gray=gray)))
+    return frames
+
+@checks('07_results.5', 'gap(train, valid): how much more a model gains on its training photos')
+def _gap(gap):
+    for easier, *gains in ((0, 3, 1), (4, 2, 2), (-3, 5, 4)):
+        train, valid = _frames(easier, *gains)
+        gain_train, gain_valid = ((df.psnr - df.psnr_gray).mean() for df in (train, valid))
+        out = float(call(gap, train, valid))
+        need(abs(out - (train.psnr.mean() - valid.psnr.mean())) > .01, 'photos differ: subtract the PSNR of gray first')
+        need(abs(out + gain_train - gain_valid) > .01, 'the sign: better on training photos is a gap above 0')
+        number(out, gain_train - gain_valid, .001, 'not the mean gain over gray on train, minus that on valid')

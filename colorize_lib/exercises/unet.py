@@ -17,7 +17,7 @@ from torch import nn
 from .checker import Hint, call, checks, choice, need, no_checks, number, same, seal
 from ..unet import Unet, n_params
 
-# %% ../../nbs/exercises/04_unet.ipynb #324d08ce
+# %% ../../nbs/exercises/04_unet.ipynb #72c8c44f
 class _AsInC(int):
     "A whole number whose division rounds towards zero, as in C: -75 % 16 is -11"
     def __neg__(self): return _AsInC(-int(self))
@@ -29,7 +29,7 @@ class _AsInC(int):
     def __mod__(self, other): return self - self//other*other
     __radd__, __rmul__ = __add__, __mul__
 
-# %% ../../nbs/exercises/04_unet.ipynb #e4667790
+# %% ../../nbs/exercises/04_unet.ipynb #1c03a3b7
 @checks('03_unet.1', 'missing(size, multiple), with the remainder of C')
 def _missing(missing):
     for size, multiple in ((75, 16), (81, 16), (1, 32), (80, 16), (7, 8)):
@@ -39,14 +39,14 @@ def _missing(missing):
         found = call(missing, _AsInC(size), _AsInC(multiple))
         number(found, expected, 0, f'right in Python. With the remainder of C, missing({size}, {multiple}) is {found}')
 
-# %% ../../nbs/exercises/04_unet.ipynb #dd35ddd2
+# %% ../../nbs/exercises/04_unet.ipynb #305e6b4b
 @checks('03_unet.2', 'the receptive field at the bottom of Unet(n_down=4)')
 def _field(answer):
     number(answer, answer, 0, '') # a number at all?
     need(seal(f'{float(answer):g}', '03_unet.2') == '5263379831fb',
          'go from the bottom up: a 3x3 convolution adds 2 pixels, and a max-pool doubles. How many of each are there?')
 
-# %% ../../nbs/exercises/04_unet.ipynb #bb77d6b9
+# %% ../../nbs/exercises/04_unet.ipynb #bc99b9e6
 @checks('03_unet.3', 'StridedUnet(n_in, n_out, nf, n_down): no max-pooling')
 def _strided(net):
     def no_pooling(*_, **__): raise Hint('it still pools: max_pool2d was called')
@@ -62,7 +62,7 @@ def _strided(net):
     out.sum().backward()
     need(all(p.grad is not None for p in net.parameters()), 'it has weights that are not used')
 
-# %% ../../nbs/exercises/04_unet.ipynb #26340b22
+# %% ../../nbs/exercises/04_unet.ipynb #87d8a972
 def _conv_and_bn(bias, stride):
     "A convolution and a batch norm in evaluation mode, all of whose numbers matter"
     conv, bn = nn.Conv2d(3, 5, 3, stride, padding=1, bias=bias), nn.BatchNorm2d(5).eval()
@@ -85,11 +85,11 @@ def _folded(folded):
             kept = all(torch.equal(a, b) for a, b in zip(new.state_dict().values(), old.state_dict().values()))
             need(kept, f'{type(new).__name__} was changed: make a new convolution')
 
-# %% ../../nbs/exercises/04_unet.ipynb #0a51d897
+# %% ../../nbs/exercises/04_unet.ipynb #949542e7
 @checks('03_unet.5', 'a letter: what goes wrong with clamp in place of tanh')
 def _clamp(answer):
     choice(answer, '95846586f43c', '03_unet.5',
            hint='let x = torch.tensor(3., requires_grad=True), clamp it, and look at the gradient')
 
-# %% ../../nbs/exercises/04_unet.ipynb #f8d20412
+# %% ../../nbs/exercises/04_unet.ipynb #37a29492
 no_checks({'03_unet.6': 'project: draw resnet_unet'})

@@ -15,9 +15,8 @@ import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
-# %% ../../nbs/networks/02_lite_unet.ipynb #605012af
+# %% ../../nbs/networks/02_lite_unet.ipynb #4200b1ed
 def _norm(n): return nn.BatchNorm2d(n, eps=1e-3, momentum=.01)
-
 def _pad(k): return nn.ZeroPad2d(((k - 2)//2, (k - 1)//2)*2) # for stride 2 on an even size, as TensorFlow's 'SAME'
 
 def _depthwise(n, k, stride):
@@ -36,8 +35,8 @@ class MBConv(nn.Module):
         super().__init__()
         nh = ni*expand
         widen = [nn.Conv2d(ni, nh, 1, bias=False), _norm(nh), nn.ReLU6(inplace=True)] if expand > 1 else []
-        narrow = [nn.Conv2d(nh, nf, 1, bias=False), _norm(nf)]
-        self.layers = nn.Sequential(*widen, *_depthwise(nh, k, stride), _norm(nh), nn.ReLU6(inplace=True), *narrow)
+        around = [*_depthwise(nh, k, stride), _norm(nh), nn.ReLU6(inplace=True)]
+        self.layers = nn.Sequential(*widen, *around, nn.Conv2d(nh, nf, 1, bias=False), _norm(nf))
         self.residual = stride == 1 and ni == nf
 
     def forward(self, x): return x + self.layers(x) if self.residual else self.layers(x)

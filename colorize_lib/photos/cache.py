@@ -72,7 +72,7 @@ class Photos:
         array = np.memmap(file, np.uint8, 'c') # 'c': what is written into the array stays in this process
         return cls(_squares(array, side), names, left_out)
 
-# %% ../../nbs/photos/03_cache.ipynb #6a2f2188
+# %% ../../nbs/photos/03_cache.ipynb #60fecfbd
 @patch(cls_method=True)
 def load(cls:Photos,
     items, # paths or `PIL.Image`s; of an iterator, what is not needed stays in it
@@ -87,7 +87,8 @@ def load(cls:Photos,
     names, seen, left_out = [], *({} if d is None else d for d in (seen, left_out))
     with open(file, 'wb') if file else nullcontext(bytearray()) as pixels:
         write = pixels.write if file else pixels.extend
-        for name, rgb in progress_bar(_usable(iter(items), side, n, seen, left_out), total=n, leave=False):
+        found = _usable(iter(items), side, n, seen, left_out)
+        for name, rgb in progress_bar(found, total=n, leave=False, display=n > 100):
             write(rgb.tobytes())
             names.append(name)
         if file: pixels.flush(), os.fsync(pixels.fileno())

@@ -91,7 +91,7 @@ def sample_photos(
     "Pictures to practise on, from this machine: no download"
     return carried_photos() + [paint_scene(seed + i, size) for i in range(n_scenes)]
 
-# %% ../../nbs/photos/02_samples.ipynb #6b9a9e26
+# %% ../../nbs/photos/02_samples.ipynb #fe641209
 def coco_sample()->list: # of `Path`: 21,837 photos
     "The photos of fastai's COCO sample, downloaded (3.2 GB) the first time"
     from fastai.data.external import URLs, fastai_cfg, untar_data
@@ -102,5 +102,6 @@ def coco_sample()->list: # of `Path`: 21,837 photos
         except OSError as e:
             raise ConnectionError(
                 f'COCO sample: no download from {URLs.COCO_SAMPLE} ({e}). Go online once, or unpack the archive '
-                f'by hand so that {folder} exists. Offline, sample_photos() or a folder of your own photos will do.') from e
+                f'by hand so that {folder} exists. '
+                'Offline, sample_photos() or a folder of your own photos will do.') from e
     return photo_files(folder)
