@@ -18,7 +18,7 @@ def _layers(n_in, nf, n_down):
     nfs = [nf*min(2**i, 8) for i in range(n_down + 1)]
     return list(zip([n_in] + nfs, nfs + [1], [2]*n_down + [1, 1]))
 
-# %% ../nbs/04_patchgan.ipynb #076b8dcd
+# %% ../nbs/04_patchgan.ipynb #7932b689
 def _init(m):
     "pix2pix's initialisation: weights from N(0, 0.02), batch norm around 1"
     if isinstance(m, nn.Conv2d): nn.init.normal_(m.weight, 0., .02)
@@ -44,7 +44,7 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.apply(_init)
 
-# %% ../nbs/04_patchgan.ipynb #ae2d188c
+# %% ../nbs/04_patchgan.ipynb #dfdfe7f8
 @patch
 def forward(self:PatchGAN,
     *parts # condition and colours, `(B,*,H,W)` each, in [-1,1]

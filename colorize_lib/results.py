@@ -9,8 +9,8 @@ __all__ = ['colored', 'evaluate', 'baseline_labels', 'comparison_table', 'interv
 
 # %% ../nbs/07_results.ipynb #54adb5a1
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
-from fastprogress.fastprogress import progress_bar
 
+from .engine.checks import progress_bar
 from .engine.metrics import bootstrap, color_prior, is_constant, measures, photo_metrics, usable
 from .lab import get_task, tasks
 from .photos.pictures import show_grid

@@ -37,7 +37,8 @@ def pix2pix_step(
     gan = GANLoss()
     fake = G(lum) # one prediction serves both
     D.requires_grad_(True)
-    losses = discriminator_losses(gan, D(lum, ab), D(lum, fake.detach())) # detach: nothing of this is for G
+    fake_logits = D(lum, fake.detach()) # detach: nothing of this is for G
+    losses = discriminator_losses(gan, D(lum, ab), fake_logits)
     opt_D.zero_grad() # or gradients of an earlier step are added
     losses['loss_D'].backward()
     opt_D.step() # D first

@@ -248,7 +248,7 @@ def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
     page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
     page.get_by_role('menuitem', name='Run', exact=True).click()
     page.get_by_role('menuitem', name='Run All Cells', exact=True).click()
-    card = page.locator('.clz-card').first
+    card = page.locator('.clz-card').nth(1) # under "Try it"; the first one has other settings
     card.wait_for()
     page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
     use_the_app(page, card, photo, shot)

@@ -18,6 +18,7 @@ glibc = pytest.mark.skipif(sys.platform != 'linux' or not hasattr(ctypes.CDLL(No
 MB = 2**20
 START = """
 import json, resource, torch
+from colorize_lib.engine.speed import held_memory
 n_bytes = 100*2**20 # more than glibc's largest limit, so that it is a block of its own
 def fresh(): torch.ones(n_bytes, dtype=torch.uint8)
 def faults():

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 from PIL import Image
-from fastprogress.fastprogress import progress_bar
 
 from .colorizer import Colorizer, weights_file
+from ..engine.checks import progress_bar
 from ..engine.metrics import photo_metrics
 from ..lab import get_task, rgb_to_lab
 from ..photos.cache import Photos
