@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/apply/colorizer.html.md"""
 # %% auto #0
 __all__ = ['picture_tasks', 'GrayscalePicture', 'SketchPicture', 'render_size', 'weights_file', 'Colorizer', 'save_photo']
 
-# %% ../../nbs/apply/02_colorizer.ipynb #f02adf26
+# %% ../../nbs/apply/02_colorizer.ipynb #02ec5400
 import gc, math, warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +19,7 @@ from fastcore.basics import patch
 
 import colorize_lib
 from .recolor import recolor
-from ..engine.checks import check_choice, check_whole, pick_precision, progress_bar
+from ..engine.checks import check_choice, check_whole, pick_precision
 from ..engine.weights import WeightsError, atomic_path, load_weights
 from ..lab import denormalize_lab, get_task, lab_to_rgb
 from ..photos.pictures import PhotoError, open_photo, photo_files, photo_name
@@ -191,7 +191,7 @@ def __call__(self:Colorizer,
     result.info = info
     return result
 
-# %% ../../nbs/apply/02_colorizer.ipynb #7d1cca4a
+# %% ../../nbs/apply/02_colorizer.ipynb #5c9a5e54
 @patch
 def many(self:Colorizer,
     items, # a folder, or paths, images, arrays
@@ -199,7 +199,9 @@ def many(self:Colorizer,
 ): # yields `(name, image)`, or `(name, PhotoError)` where one cannot be coloured
     "Colour photos one by one, with a progress bar if their number is known"
     if isinstance(items, (str, Path)): items = photo_files(items)
-    if hasattr(items, '__len__'): items = progress_bar(items, leave=False)
+    if hasattr(items, '__len__'):
+        from fastprogress.fastprogress import progress_bar
+        items = progress_bar(items, leave=False)
     for i, item in enumerate(items):
         name = photo_name(item, f'picture {i}')
         try: yield name, self(item, **kwargs)

@@ -7,15 +7,15 @@ Docs: https://OWNER.github.io/colorize_lib/apply/model_card.html.md"""
 # %% auto #0
 __all__ = ['measure', 'summarize', 'grid_pattern', 'hue_bias', 'colors', 'write_card']
 
-# %% ../../nbs/apply/04_model_card.ipynb #0292c549
+# %% ../../nbs/apply/04_model_card.ipynb #5d0e7932
 import warnings
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 from PIL import Image
+from fastprogress.fastprogress import progress_bar
 
 from .colorizer import Colorizer, weights_file
-from ..engine.checks import progress_bar
 from ..engine.metrics import photo_metrics
 from ..lab import get_task, rgb_to_lab
 from ..photos.cache import Photos
