@@ -20,10 +20,10 @@ test slow: export OMP_NUM_THREADS = 1
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/nbdev-test --n-workers $(WORKERS) --timing
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" --durations=10
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" --durations=10
 
 slow: $(READY)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m slow
 
 lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb

@@ -18,12 +18,14 @@ from colorize_lib.photos.pictures import photo_files  # noqa: E402
 from colorize_lib.photos.samples import paint_scene  # noqa: E402
 
 
-@pytest.hookimpl(tryfirst=True)
+LONG = 'tutorials browser benchmarks checkpoints exercises compare compile demo train'.split() # files
+
+
 def pytest_collection_modifyitems(items):
-    "With `pytest -n`: tests that share a fixture of their module run in one process, so that it is made once"
-    for item in items:
-        fixtures = [made[-1] for made in item._fixtureinfo.name2fixturedefs.values()]
-        if any(o.scope == 'module' for o in fixtures): item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    "With several processes (`make test`), each takes a file at a time: the long ones first, so that none is left over"
+    if 'PYTEST_XDIST_WORKER' not in os.environ: return
+    place = {f'test_{name}.py': i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture

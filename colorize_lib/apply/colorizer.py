@@ -19,7 +19,7 @@ from fastcore.basics import patch
 
 import colorize_lib
 from .recolor import recolor
-from ..engine.checks import check_choice, check_whole, pick_precision
+from ..engine.checks import check_choice, check_whole, pick_precision, progress_bar
 from ..engine.weights import WeightsError, atomic_path, load_weights
 from ..lab import denormalize_lab, get_task, lab_to_rgb
 from ..photos.pictures import PhotoError, open_photo, photo_files, photo_name
@@ -199,9 +199,7 @@ def many(self:Colorizer,
 ): # yields `(name, image)`, or `(name, PhotoError)` where one cannot be coloured
     "Colour photos one by one, with a progress bar if their number is known"
     if isinstance(items, (str, Path)): items = photo_files(items)
-    if hasattr(items, '__len__'):
-        from fastprogress.fastprogress import progress_bar
-        items = progress_bar(items, leave=False)
+    if hasattr(items, '__len__'): items = progress_bar(items, leave=False)
     for i, item in enumerate(items):
         name = photo_name(item, f'picture {i}')
         try: yield name, self(item, **kwargs)

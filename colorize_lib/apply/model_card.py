@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np, pandas as pd, torch
 from PIL import Image
-from fastprogress.fastprogress import progress_bar
 
 from .colorizer import Colorizer, weights_file
 from ..engine.metrics import photo_metrics
+from ..engine.checks import progress_bar
 from ..lab import get_task, rgb_to_lab
 from ..photos.cache import Photos
 from ..photos.pictures import photo_files

@@ -25,7 +25,7 @@ from ..engine.learner import colorize_learner
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
 from .checker import Hint, call, checks, choice, need, number, run, same
-from ..lab import colorize_dls, lab_to_rgb, rgb_to_lab
+from ..lab import colorize_dls, lab_to_rgb
 from ..patchgan import PatchGAN
 from ..photos.samples import paint_scene
 from ..unet import Unet, n_params

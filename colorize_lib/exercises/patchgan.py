@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .checker import call, checks, choice, need, no_checks, number, same
-from ..patchgan import patch_grid, receptive_field
+from ..patchgan import patch_grid
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #bdc815bf
 @checks('04_patchgan.1', 'the logit of a probability of 0.9')

@@ -68,7 +68,8 @@ def _p_real(p_real):
     for logits in (torch.linspace(-3, 1, 30), torch.tensor([-.5, -.5]), torch.linspace(-1, 4, 20)):
         fake, gan = [F.softplus(o).mean().item() for o in (logits, -logits)]
         number(call(p_real, fake, gan), logits.mean().sigmoid().item(), 1e-3,
-               'the mean logit is the difference of two means: which minus which? And a logit becomes a probability by the sigmoid')
+               'the mean logit is the difference of two means: which minus which? '
+               'And a logit becomes a probability by the sigmoid')
 
 # %% ../../nbs/exercises/07_training.ipynb #9d6620c4
 _epochs = { # loss_D_fake, loss_D_real, loss_G_GAN
