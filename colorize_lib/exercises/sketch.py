@@ -1,4 +1,4 @@
-"""What the checkers of these exercises ask for, shown on wrong answers. Solve the exercises first: this notebook gives them away
+"""What the checkers ask for, shown on wrong answers. Spoilers ahead: solve the exercises first
 
 Docs: https://OWNER.github.io/colorize_lib/exercises/sketch.html.md"""
 
