@@ -21,30 +21,21 @@ from fastai.callback.core import Callback
 
 from ..data import PhotoDL
 from ..engine.checkpoints import pack, unpack
-from ..engine.learner import colorize_learner
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
 from .checker import Hint, call, checks, choice, need, number, run, same
-from ..lab import colorize_dls, lab_to_rgb
+from .training import tiny_fit
+from ..lab import lab_to_rgb
 from ..patchgan import PatchGAN
 from ..photos.samples import paint_scene
 from ..unet import Unet, n_params
-
-# %% ../../nbs/exercises/12_engine.ipynb #352d94f2
-def _fit(*cbs, epochs=1):
-    "A tiny Learner, trained with some callbacks"
-    torch.manual_seed(0)
-    dls = colorize_dls([paint_scene(i, 32) for i in range(20)], size=32, bs=4, device=torch.device('cpu'))
-    learn = colorize_learner(dls, Unet(nf=2, n_down=1), precision='fp32')
-    with learn.no_bar(), learn.no_logging(): run(learn.fit, epochs, 1e-3, cbs=list(cbs))
-    return learn
 
 # %% ../../nbs/exercises/12_engine.ipynb #f178b61c
 @checks('engine/02_callbacks.1', 'Film(scene): a frame after each epoch, and nothing disturbed')
 def _film(film_class):
     scene = paint_scene(99, 32)
     film = call(film_class, scene)
-    with_film, without = _fit(film, epochs=2), _fit(epochs=2)
+    with_film, without = tiny_fit(film, epochs=2), tiny_fit(epochs=2)
     frames = getattr(film, 'frames', None)
     need(isinstance(frames, list), 'after training the film should hold a list, film.frames')
     need(len(frames) == 2, f'two epochs were trained, there are {len(frames)} frames')
@@ -71,7 +62,7 @@ class _Losses(Callback):
 def _worst(make):
     for epochs in (1, 3):
         worst, losses = call(make), _Losses()
-        _fit(worst, losses, epochs=epochs)
+        tiny_fit(worst, losses, epochs=epochs)
         losses = torch.stack(losses.seen)
         largest, where = (getattr(worst, k, None) for k in ('largest', 'number'))
         tensors = isinstance(largest, torch.Tensor) and isinstance(where, torch.Tensor)
@@ -154,7 +145,7 @@ def _double(pred, true): return 2*(pred - true).abs().mean()
 @checks('engine/04_learner.3', 'WithLoss(loss): another loss for one fit')
 def _with_loss(make):
     for stop in (False, True):
-        learn = _fit()
+        learn = tiny_fit()
         before, look, other = learn.loss_func, _Look(paint_scene(99, 32), stop), call(make, _double)
         try:
             with learn.no_bar(), learn.no_logging(): run(learn.fit, 2, 1e-3, cbs=[other, look])
