@@ -168,4 +168,4 @@ def gallery(
     for inputs, preds, truths, _ in colored(learn, dl):
         rows += zip(inputs, preds, truths)
         if len(rows) >= n: break
-    return show_grid([im for row in rows[:n] for im in row], ['input', 'prediction', 'truth']*2, cell=cell)
+    return show_grid([im for row in rows[:n] for im in row], ['input', 'prediction', 'ground truth']*2, cell=cell)

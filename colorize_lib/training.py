@@ -8,18 +8,14 @@ Docs: https://OWNER.github.io/colorize_lib/training.html.md"""
 __all__ = ['loss_names', 'paper', 'pix2pix_step', 'PatchGANTrainer', 'Recipe', 'fit_recipe']
 
 # %% ../nbs/06_training.ipynb #af134fd2
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 
 import torch, torch.nn.functional as F
 from fastai.learner import ValueMetric
-from fastcore.basics import patch
 from fastcore.foundation import L
-from torch import distributed as dist
-from torch.amp import GradScaler
 
-from .engine.callbacks import OutermostCallback, average, in_parallel
+from .engine.callbacks import SecondNetwork, average
 from .engine.speed import FusedAdam
 from .losses import GANLoss, discriminator_losses, generator_losses
 from .patchgan import PatchGAN
@@ -42,6 +38,7 @@ def pix2pix_step(
     opt_D.zero_grad() # or gradients of an earlier step are added
     losses['loss_D'].backward()
     opt_D.step() # D first
+    opt_D.zero_grad() # their memory is free for the step of G
     D.requires_grad_(False) # frozen: the gradient flows through D, not into it
     losses |= generator_losses(gan, D(lum, fake), F.l1_loss(fake, ab), lambda_l1)
     opt_G.zero_grad()
@@ -50,8 +47,8 @@ def pix2pix_step(
     return {nm: losses[nm].detach() for nm in loss_names}
 
 # %% ../nbs/06_training.ipynb #32cc65f9
-class PatchGANTrainer(OutermostCallback):
-    "Adversarial training for a Learner: owns the discriminator and its optimizer; the loss becomes GAN + lambda*loss"
+class PatchGANTrainer(SecondNetwork):
+    "Adversarial training for a Learner: a discriminator and its optimizer; the loss becomes GAN + lambda*loss"
     order = 5 # before `MixedPrecision` (10) leaves autocast
     def __init__(self,
         discriminator=None, # default: a `PatchGAN` for the channels of the task
@@ -60,103 +57,65 @@ class PatchGANTrainer(OutermostCallback):
         lr=None, # of the discriminator; default: the generator's, at every step
         betas=(0.5, 0.999), # of D's Adam, and of G's if it has them (`fit_one_cycle` schedules the first of G)
     ):
-        self.discriminator, self.lambda_l1, self.gan_loss = discriminator, lambda_l1, GANLoss(gan_mode)
-        self.lr, self.betas, self.opt_D, self.kept = lr, betas, None, None
+        super().__init__(discriminator, lr)
+        self.lambda_l1, self.gan_loss, self.betas = lambda_l1, GANLoss(gan_mode), betas
         self.means = dict.fromkeys(loss_names, float('nan'))
+
+    @property
+    def discriminator(self): return self.network
+    def make_optimizer(self, params): return FusedAdam(params, betas=self.betas)
+
+    def begin(self):
+        if self.network is None: self.network = PatchGAN(self.dls.task.n_in + self.dls.task.n_out)
+        super().begin()
+        if self.learn.opt: # fastai's names of Adam's betas
+            hypers = {k: v for k, v in zip(('mom', 'sqr_mom'), self.betas) if k in self.learn.opt.hypers[0]}
+            self.learn.opt.set_hypers(**hypers)
+        if not hasattr(self.learn, 'gan_losses'): self.learn.gan_losses = [] # a dict an epoch, for `loss_table`
+        self.learn.metrics = self.learn.metrics + L(ValueMetric(partial(self.means.get, nm), nm) for nm in loss_names)
+        self.before_train()
+
+    def before_train(self): self.sums, self.n = torch.zeros(len(loss_names), device=self.dls.device), 0
 
     def after_pred(self):
         "The step of D: (lum, ab) is real, (lum, prediction) is fake"
         if not self.training: return
         if self.pred.shape != self.y.shape: raise ValueError(_not_colors(self.pred, self.y))
-        self.discriminator.train().requires_grad_(True)
-        fake_logits = self.discriminator(*self.xb, self.pred.detach())
-        real_logits = self.discriminator(*self.xb, *self.yb)
-        self.losses = discriminator_losses(self.gan_loss, real_logits, fake_logits)
-        self.step_D(self.losses['loss_D'])
+        self.network.train().requires_grad_(True)
+        fake_logits = self.network(*self.xb, self.pred.detach())
+        self.losses = discriminator_losses(self.gan_loss, self.network(*self.xb, *self.yb), fake_logits)
+        self.step(self.losses['loss_D'])
 
     def after_loss(self):
         "The loss of G: fastai backpropagates `loss_grad` and shows `loss`"
         if not self.training: return
-        self.discriminator.requires_grad_(False)
-        fake_logits = self.discriminator(*self.xb, self.pred)
+        self.network.requires_grad_(False)
+        fake_logits = self.network(*self.xb, self.pred)
         self.losses |= generator_losses(self.gan_loss, fake_logits, self.learn.loss_grad, self.lambda_l1)
         self.learn.loss_grad = self.losses['loss_G']
-        self.learn.loss = self.learn.loss_grad.clone()
-        n = len(self.pred)
+        self.learn.loss, n = self.learn.loss_grad.clone(), len(self.pred)
         self.sums = self.sums + n*torch.stack([self.losses[nm].detach() for nm in loss_names])
         self.n += n
+
+    def after_train(self):
+        if not self.n or self.kept: return # in a search for a learning rate
+        means = self.sums/self.n
+        average([means])
+        self.means.update(zip(loss_names, means.tolist()))
+        self.learn.gan_losses.append(dict(self.means))
+
+    def end(self):
+        self.learn.metrics = L(m for m in self.learn.metrics if m.name not in loss_names)
+        super().end()
+
+    def state_dict(self): return (state := super().state_dict()) and state | dict(sums=self.sums, n=self.n)
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        self.sums, self.n = state['sums'].to(self.dls.device), state['n']
 
 def _not_colors(pred, target):
     return (f'PatchGANTrainer: the network predicts {tuple(pred.shape)} and the target is {tuple(target.shape)}; '
             'it needs a network that predicts colours (train a classifier by its own loss alone)')
-
-# %% ../nbs/06_training.ipynb #0b8aff40
-@patch
-def step_D(self:PatchGANTrainer, loss):
-    lr = self.learn.opt.hypers[-1]['lr'] if self.lr is None else self.lr
-    for group in self.opt_D.param_groups: group['lr'] = lr
-    scaler = getattr(self.learn, 'scaler', None) or GradScaler(enabled=False)
-    self.opt_D.zero_grad()
-    with torch.autocast(self.dls.device.type, enabled=False): scaler.scale(loss).backward()
-    average([p.grad for p in self.discriminator.parameters() if p.grad is not None])
-    scaler.step(self.opt_D)
-    torch.clear_autocast_cache() # autocast remembers 16-bit copies of weights, and these have just changed
-
-# %% ../nbs/06_training.ipynb #69b27af9
-@patch
-def begin(self:PatchGANTrainer):
-    if hasattr(self.learn, 'gradient_accumulation'):
-        raise ValueError('PatchGANTrainer steps at every batch: it cannot be used with GradientAccumulation')
-    if self.discriminator is None: self.discriminator = PatchGAN(self.dls.task.n_in + self.dls.task.n_out)
-    self.discriminator.to(self.dls.device, memory_format=torch.channels_last)
-    if self.opt_D is None: self.opt_D = FusedAdam(self.discriminator.parameters(), betas=self.betas)
-    if in_parallel():
-        for o in self.discriminator.state_dict().values(): dist.broadcast(o, 0)
-    if self.learn.opt:
-        hypers = {k: v for k, v in zip(('mom', 'sqr_mom'), self.betas) if k in self.learn.opt.hypers[0]}
-        self.learn.opt.set_hypers(**hypers)
-    if not hasattr(self.learn, 'gan_losses'): self.learn.gan_losses = [] # a dict an epoch, for `loss_table`
-    self.learn.metrics = self.learn.metrics + L(ValueMetric(partial(self.means.get, nm), nm) for nm in loss_names)
-    searching = hasattr(self.learn, 'lr_finder') # it puts G back when it is done, and we put D back
-    self.kept = deepcopy((self.discriminator.state_dict(), self.opt_D.state_dict())) if searching else None
-    self.before_train()
-
-@patch
-def end(self:PatchGANTrainer):
-    self.learn.metrics = L(m for m in self.learn.metrics if m.name not in loss_names)
-    if self.kept: self.load_D(*self.kept)
-
-# %% ../nbs/06_training.ipynb #4747b01f
-@patch
-def before_train(self:PatchGANTrainer): self.sums, self.n = torch.zeros(len(loss_names), device=self.dls.device), 0
-
-@patch
-def after_train(self:PatchGANTrainer):
-    if not self.n or self.kept: return
-    means = self.sums/self.n
-    average([means])
-    self.means.update(zip(loss_names, means.tolist()))
-    self.learn.gan_losses.append(dict(self.means))
-
-@patch(as_prop=True)
-def opt(self:PatchGANTrainer): return self.opt_D # a plain attribute of this name would hide the Learner's
-
-@patch
-def load_D(self:PatchGANTrainer, weights, opt):
-    self.discriminator.load_state_dict(weights)
-    self.opt_D.load_state_dict(opt)
-
-@patch
-def state_dict(self:PatchGANTrainer):
-    "All that a training needs to go on elsewhere; see `Checkpoints`"
-    if not self.opt_D: return {}
-    weights, opt = self.discriminator.state_dict(), self.opt_D.state_dict()
-    return dict(discriminator=weights, opt=opt, sums=self.sums, n=self.n)
-
-@patch
-def load_state_dict(self:PatchGANTrainer, state):
-    self.load_D(state['discriminator'], state['opt'])
-    self.sums, self.n = state['sums'].to(self.dls.device), state['n']
 
 # %% ../nbs/06_training.ipynb #4c82d65c
 @dataclass(frozen=True)

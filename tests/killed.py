@@ -38,7 +38,7 @@ def train(folder, scenes):
         gan = fit_recipe(learn, Recipe(size=32, bs=8, epochs_l1=3, epochs_gan=4),
                          PatchGAN(nf=8, n_down=2), cbs=Checkpoints(folder, resume=True, minutes=0))
     torch.save(dict(generator=learn.model.state_dict(), discriminator=gan.discriminator.state_dict(),
-                    opt=learn.opt.state_dict(), opt_D=gan.opt.state_dict(),
+                    opt=learn.opt.state_dict(), opt_D=gan.optimizer.state_dict(),
                     losses=learn.recorder.losses, values=[list(v) for v in learn.recorder.values],
                     gan_losses=learn.gan_losses), f'{folder}/result.pt')
 

@@ -44,14 +44,14 @@ def _three_quarters(answer):
     number(l1, 1, .01, 'L1: the median of ab, ab, ab and -ab')
     number(l2, .5, .01, 'L2: the mean of ab, ab, ab and -ab')
 
-_states = dict(A='D won', B='D learns nothing', C='balanced')
+_states = dict(A='G won', B='D learns nothing', C='balanced')
 
 @checks('07_results.4', 'dict(A=, B=, C=): what three logs mean')
 def _states_of_logs(answer):
     need(isinstance(answer, dict) and set(answer) == {*_states}, 'expected a dict with the keys A, B and C')
     choices = ', '.join(map(repr, _states.values()))
     for o in answer.values(): need(o in _states.values(), f'{o!r}: choose from {choices}')
-    need(answer['A'] == _states['A'], 'A: loss_D is the mean loss of D; how sure and how right is D at 0.03?')
+    need(answer['A'] == _states['A'], 'A: loss_D is 0.7, but which of its two parts is large, and what does G say?')
     need(answer['B'] == _states['B'], 'B: log 2 = 0.693 is the loss of a logit of 0; which probability is that?')
     need(answer['C'] == _states['C'], 'C: how does 0.54 compare with log 2, and with the paper?')
 

@@ -8,16 +8,16 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/training.html.md"""
 __all__ = ['tiny_fit']
 
 # %% ../../nbs/exercises/07_training.ipynb #495b5cc8
-from dataclasses import replace
+from math import exp
 
 import numpy as np, torch, torch.nn.functional as F
 
 from ..engine.learner import colorize_learner
-from .checker import call, checks, choice, need, number, run
+from .checker import call, checks, choice, need, number, run, seal
 from ..lab import colorize_dls
 from ..patchgan import PatchGAN
 from ..photos.samples import paint_scene
-from ..training import PatchGANTrainer, Recipe, paper
+from ..training import PatchGANTrainer
 from ..unet import Unet
 
 # %% ../../nbs/exercises/07_training.ipynb #9d1f68ad
@@ -31,45 +31,49 @@ def tiny_fit(*cbs, epochs=1):
 
 # %% ../../nbs/exercises/07_training.ipynb #8ab1aa6b
 @checks('06_training.1', 'a PatchGANTrainer with two time scales')
-def _two_scales(gan):
+def _two_scales(answer):
+    need(isinstance(answer, tuple) and len(answer) == 2, 'expected a pair: the callback, and one of three names')
+    gan, towards = answer
     need(isinstance(gan, PatchGANTrainer), f'expected a PatchGANTrainer, this is {type(gan).__name__}')
     number(gan.lr or 0, 4e-4, 1e-9, 'the learning rate of G is 1e-4; which argument gives D its own?')
+    need(seal(towards, '06_training.1') == '25b8ce425965', 'compare the learning rates of the three trainings: '
+         "whose is the larger one in 'D wins', and whose in 'G wins'?")
 
 @checks('06_training.2', 'TwoSteps: D learns twice for each step of G')
 def _two_steps(two_steps):
     gan = call(two_steps, PatchGAN(nf=4, n_down=1))
     need(isinstance(gan, PatchGANTrainer), 'expected a class made from PatchGANTrainer')
     learn = tiny_fit(gan)
-    steps, n = int(gan.opt_D.state_dict()['state'][0]['step']), len(learn.dls.train)
+    steps, n = int(gan.optimizer.state_dict()['state'][0]['step']), len(learn.dls.train)
     need(steps == 2*n, f'in {n} batches D made {steps} steps')
     need(len(learn.recorder.losses) == n, f'in {n} batches G made {len(learn.recorder.losses)} steps')
     kept = len(learn.gan_losses) == 1 and np.isfinite(list(learn.gan_losses[0].values())).all()
     need(kept, 'the losses of the epoch are not there any more')
 
 # %% ../../nbs/exercises/07_training.ipynb #10782a3c
-@checks('06_training.3', 'the harm of a forgotten detach')
-def _forgotten_detach(answer):
+@checks('06_training.3', 'D frozen one line too late')
+def _frozen_late(answer):
     choice(answer, '838f03995c50', '06_training.3',
-           hint='what happens to the gradient that the loss of D leaves in G, before the optimizer of G uses it?')
+           hint='autograd decides in the forward pass what to compute; and what does it do with a gradient '
+                'of weights that want none any more?')
 
 # %% ../../nbs/exercises/07_training.ipynb #88d0821f
-@checks('06_training.4', 'scaled(recipe, k): batches k times as large')
-def _scaled(scaled):
-    for recipe, k in ((paper, 2), (Recipe(bs=8, epochs_l1=3, lr=3e-4), 4)):
-        out = call(scaled, recipe, k)
-        need(isinstance(out, Recipe), f'expected a Recipe, this is {type(out).__name__}')
-        need(out.bs == k*recipe.bs, f'batches of {recipe.bs} became batches of {out.bs}: {k} times as many are wanted')
-        for rate in ('lr', 'lr_l1'):
-            number(getattr(out, rate)/getattr(recipe, rate), k, 1e-6, f'{rate} has to grow as the batch does')
-        need(out == replace(recipe, bs=out.bs, lr=out.lr, lr_l1=out.lr_l1), 'something else has changed as well')
+@checks('06_training.4', 'the p(real) at which two pulls cancel')
+def _cancel(p):
+    number(p, .5, 1e-6, 'without the half, D pulls a fake with σ(z), and what is left over from G with σ(z) - 1')
 
-@checks('06_training.5', 'p_real(loss_D_fake, loss_G_GAN): what D thinks of fakes')
-def _p_real(p_real):
+@checks('06_training.5', 'bounds(loss_D_fake, loss_G_GAN): what D thinks of fakes')
+def _bounds(bounds):
     for logits in (torch.linspace(-3, 1, 30), torch.tensor([-.5, -.5]), torch.linspace(-1, 4, 20)):
         fake, gan = [F.softplus(o).mean().item() for o in (logits, -logits)]
-        number(call(p_real, fake, gan), logits.mean().sigmoid().item(), 1e-3,
+        found = call(bounds, fake, gan)
+        need(isinstance(found, tuple) and len(found) == 3, 'expected three numbers: (low, middle, high)')
+        low, middle, high = found
+        number(middle, logits.mean().sigmoid().item(), 1e-3,
                'the mean logit is the difference of two means: which minus which? '
                'And a logit becomes a probability by the sigmoid')
+        number(low, exp(-gan), 1e-4, 'exp(-loss) is at most the mean probability of the label: which label has G?')
+        number(high, 1 - exp(-fake), 1e-4, 'exp(-loss_D_fake) is at most the mean probability of *fake*')
 
 # %% ../../nbs/exercises/07_training.ipynb #9d6620c4
 _epochs = { # loss_D_fake, loss_D_real, loss_G_GAN
