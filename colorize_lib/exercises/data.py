@@ -8,6 +8,8 @@ Docs: https://OWNER.github.io/colorize_lib/exercises/data.html.md"""
 __all__ = []
 
 # %% ../../nbs/exercises/02_data.ipynb #ecced6d7
+from unittest.mock import patch
+
 import numpy as np, torch
 
 from ..data import CropTo, draw_crops, split_sizes
@@ -43,6 +45,9 @@ def _stable_split(stable_split):
         need(abs(len(valid)/3000 - share) < .04, f'it takes {len(valid)/3000:.0%} {got}')
         backwards = set(call(stable_split, names[::-1], share))
         need(backwards == valid, 'in another order the same names are split differently')
+        with patch('builtins.hash', lambda o, true_hash=hash: true_hash(('another start', o))):
+            restarted = set(call(stable_split, names, share))
+        need(restarted == valid, 'hash() of a string is another number after every start of Python')
         half = set(call(stable_split, names[:1500], share))
         need(half == valid & set(names[:1500]), 'when the folder grows, photos change sides')
 

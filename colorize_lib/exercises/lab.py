@@ -10,7 +10,7 @@ __all__ = []
 # %% ../../nbs/exercises/03_lab.ipynb #08212a40
 import torch
 
-from .checker import call, checks, choice, need, number, rgb_tensor, same
+from .checker import call, checks, need, number, rgb_tensor, same
 from ..lab import lab_to_rgb, normalize_lab, rgb_to_lab
 from ..photos.samples import paint_scene
 
@@ -51,17 +51,17 @@ def _mean_gray(answer):
     error = (rgb_to_lab(rgb)[0] - of_mean[0]).abs().max().item()
     number(answer, error, .5, 'take the corners of the RGB cube too: which has a small mean and much light?')
 
-@checks('02_lab_space.5', 'why gray photos are left out of training')
-def _gray_photos(answer):
-    hint = 'compute lum and ab of a gray photo: which statements are true, and which of them matters?'
-    choice(answer, '8235411b8eb8', '02_lab_space.5', hint=hint)
+@checks('02_lab_space.5', 'what gray photos do to the colours')
+def _diluted(answer):
+    number(answer, .8, 1e-6, 'the ab of a gray photo is 0: what is the mean of four fifths ab and one fifth 0?')
 
-@checks('02_lab_space.6', 'how many colours one middle gray stands for')
-def _colours(answer):
-    v = torch.arange(0, 256, 5)/255
-    lum = rgb_to_lab(torch.cartesian_prod(v, v, v).T[..., None])[0]
-    count = ((lum > 49.5) & (lum < 50.5)).sum().item()
-    number(answer, count, 5, 'rgb_to_lab(cube)[0] holds the L* of every colour: how many lie in this interval?')
+@checks('02_lab_space.6', 'the lightness with the largest island')
+def _largest_island(answer):
+    a, b = torch.meshgrid(*[torch.arange(-110., 111)]*2, indexing='ij')
+    def share(lum):
+        rgb = lab_to_rgb(torch.stack([torch.full_like(a, lum), a, b]), clamp=False)
+        return ((rgb > -.001) & (rgb < 1.001)).all(0).float().mean().item()
+    number(answer, max(range(101), key=share), 1, 'try every whole L* from 0 to 100: island(lum)[1] is the share')
 
 # %% ../../nbs/exercises/03_lab.ipynb #a131d6d9
 def _of_gray(baselines, task, x, y, lightness):

@@ -17,11 +17,11 @@ from .checker import call, checks, choice, need, no_checks, number, same
 from ..patchgan import patch_grid
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #bdc815bf
-@checks('04_patchgan.1', 'the logit of a probability of 0.9')
-def _logit(answer):
-    hint = 'the sigmoid of your logit has to be 0.9: look for the formula of the odds'
-    if isinstance(answer, (int, float)) and abs(answer - log(9, 10)) < .01: hint = 'the logarithm is the natural one'
-    number(answer, log(9), .005, hint)
+@checks('04_patchgan.1', 'the logit when the odds double')
+def _doubled(answer):
+    hint = 'the logit is the logarithm of the odds: what does a factor become in a logarithm?'
+    if isinstance(answer, (int, float)) and abs(answer - log(2, 10)) < .01: hint = 'the logarithm is the natural one'
+    number(answer, log(2), .005, hint)
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #32d66d3d
 def _grid_and_field(size, n_down, kernel):
@@ -71,9 +71,9 @@ def _map(per_pixel):
         same(out, expected, 1e-3, f'{size} pixels: patch i covers the pixels from 8i-23 to 8i+46 that are in the photo')
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #11cc1c14
-@checks('04_patchgan.5', 'the factor of four inactive leaky ReLUs')
-def _inactive(answer):
-    number(answer, .2**4, 1e-5, 'each inactive unit multiplies the gradient by its slope, and there are four in a row')
+@checks('04_patchgan.5', 'how many patches cover the corner')
+def _corner(answer):
+    number(answer, 9, 0, 'patch i begins at pixel 8i - 23: for which i does it cover pixel 0? There are two directions')
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #e75685c5
 no_checks({'04_patchgan.6': 'project: the share of influence in the middle'})
