@@ -13,6 +13,7 @@ from functools import partial
 
 import torch, torch.nn.functional as F
 from fastai.learner import ValueMetric
+from fastcore.basics import patch
 from fastcore.foundation import L
 
 from .engine.callbacks import SecondNetwork, average
@@ -68,14 +69,10 @@ class PatchGANTrainer(SecondNetwork):
     def begin(self):
         if self.network is None: self.network = PatchGAN(self.dls.task.n_in + self.dls.task.n_out)
         super().begin()
-        if self.learn.opt: # fastai's names of Adam's betas
+        if self.learn.opt: # with fastai's names of Adam's betas
             hypers = {k: v for k, v in zip(('mom', 'sqr_mom'), self.betas) if k in self.learn.opt.hypers[0]}
             self.learn.opt.set_hypers(**hypers)
-        if not hasattr(self.learn, 'gan_losses'): self.learn.gan_losses = [] # a dict an epoch, for `loss_table`
-        self.learn.metrics = self.learn.metrics + L(ValueMetric(partial(self.means.get, nm), nm) for nm in loss_names)
-        self.before_train()
-
-    def before_train(self): self.sums, self.n = torch.zeros(len(loss_names), device=self.dls.device), 0
+        self.show_losses()
 
     def after_pred(self):
         "The step of D: (lum, ab) is real, (lum, prediction) is fake"
@@ -93,25 +90,42 @@ class PatchGANTrainer(SecondNetwork):
         fake_logits = self.network(*self.xb, self.pred)
         self.losses |= generator_losses(self.gan_loss, fake_logits, self.learn.loss_grad, self.lambda_l1)
         self.learn.loss_grad = self.losses['loss_G']
-        self.learn.loss, n = self.learn.loss_grad.clone(), len(self.pred)
-        self.sums = self.sums + n*torch.stack([self.losses[nm].detach() for nm in loss_names])
-        self.n += n
+        self.learn.loss = self.learn.loss_grad.clone()
+        self.sums = self.sums + len(self.pred)*torch.stack([self.losses[nm].detach() for nm in loss_names])
+        self.n += len(self.pred)
 
-    def after_train(self):
-        if not self.n or self.kept: return # in a search for a learning rate
-        means = self.sums/self.n
-        average([means])
-        self.means.update(zip(loss_names, means.tolist()))
-        self.learn.gan_losses.append(dict(self.means))
+# %% ../nbs/06_training.ipynb #5e871ec3
+@patch
+def show_losses(self:PatchGANTrainer):
+    if not hasattr(self.learn, 'gan_losses'): self.learn.gan_losses = [] # a dict an epoch, for `loss_table`
+    self.learn.metrics = self.learn.metrics + L(ValueMetric(partial(self.means.get, nm), nm) for nm in loss_names)
+    self.before_train()
 
-    def end(self):
-        self.learn.metrics = L(m for m in self.learn.metrics if m.name not in loss_names)
-        super().end()
+@patch
+def before_train(self:PatchGANTrainer): self.sums, self.n = torch.zeros(len(loss_names), device=self.dls.device), 0
 
-    def state_dict(self): return (state := super().state_dict()) and state | dict(sums=self.sums, n=self.n)
-    def load_state_dict(self, state):
-        super().load_state_dict(state)
-        self.sums, self.n = state['sums'].to(self.dls.device), state['n']
+@patch
+def after_train(self:PatchGANTrainer):
+    if not self.n or self.kept: return # in a search for a learning rate
+    means = self.sums/self.n
+    average([means])
+    self.means.update(zip(loss_names, means.tolist()))
+    self.learn.gan_losses.append(dict(self.means))
+
+@patch
+def end(self:PatchGANTrainer):
+    self.learn.metrics = L(m for m in self.learn.metrics if m.name not in loss_names)
+    SecondNetwork.end(self)
+
+@patch
+def state_dict(self:PatchGANTrainer):
+    state = SecondNetwork.state_dict(self)
+    return state and state | dict(sums=self.sums, n=self.n)
+
+@patch
+def load_state_dict(self:PatchGANTrainer, state):
+    SecondNetwork.load_state_dict(self, state)
+    self.sums, self.n = state['sums'].to(self.dls.device), state['n']
 
 def _not_colors(pred, target):
     return (f'PatchGANTrainer: the network predicts {tuple(pred.shape)} and the target is {tuple(target.shape)}; '
