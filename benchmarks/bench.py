@@ -190,7 +190,7 @@ def bench_quality(plan, files, tmp):
         for k, metric, unit in (('psnr', 'PSNR', 'dB'), ('ssim', 'SSIM', ''),
                                 ('l1_ab', 'mean error in a* and b*', 'CIE units'),
                                 ('auc_rebalanced', 'rebalanced AuC', ''),
-                                ('share', "colourfulness, of the truth's", '%')):
+                                ('share', "colorfulness, share of the ground truth's", '%')):
             gray = f'; gray {number(reference[f"{k}_gray"].mean())}' if k != 'share' else ''
             spread = ' and '.join(f'{number(o[k].min())} to {number(o[k].max())}' for o in frames)
             yield row(f'{name}, {metric}', unit, *(o[k].mean() for o in frames), spread + gray) | dict(ratio=None)

@@ -47,7 +47,7 @@ def cost_of_12_megapixels(folder):
     from colorize_lib.apply.colorizer import Colorizer, save_photo
     from colorize_lib.unet import Unet
     class Instant(torch.nn.Module):
-        "A network that takes no time, and answers with colours that vary over the picture"
+        "A network that takes no time, and predicts colours that vary over the picture"
         def forward(self, x): return torch.cat([.2*x, -.3*x], 1)
     config = dict(task='grayscale', size=256)
     photo, rows = folder/'12.jpg', []

@@ -256,7 +256,7 @@ def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
     page.get_by_role('menuitem', name='Shut Down Kernel', exact=True).click()
     page.get_by_text('No Kernel | ').wait_for()
     card.locator('.clz-strip button').first.click()
-    card.locator('.clz-lost', has_text='Python does not answer').wait_for(timeout=15_000)
+    card.locator('.clz-lost', has_text='Python does not respond').wait_for(timeout=15_000)
     shot('closed_kernel')
 
 

@@ -1,4 +1,4 @@
-"""A run that is killed ends in the same bits; a checkpoint is whole or skipped;
+"""A run that is killed ends with bit-identical weights; a checkpoint is whole or skipped;
 what does not belong together is refused."""
 import json
 import os

@@ -43,7 +43,7 @@ def colours(img): return rgb_to_lab(tensor(img))[:, 1:].norm(dim=1)
 
 
 class Answers(torch.nn.Module):
-    "A network that answers with one colour"
+    "A network that predicts one colour"
     def __init__(self, a, b): super().__init__(); self.ab = torch.tensor([a, b]).view(1, 2, 1, 1)/110
     def forward(self, x): return self.ab.expand(len(x), 2, *x.shape[-2:])
 

@@ -1,4 +1,4 @@
-"Methods on equal terms: budgets that end where they should and survive an interruption; one table of what came of it."
+"Methods on equal terms: budgets that end where they should and survive an interruption; one table of the results."
 import json
 import os
 import shutil

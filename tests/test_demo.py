@@ -35,7 +35,7 @@ def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
     assert 'loss_G_L1' in out
     assert 'gallery.png' in out
     assert re.search(r'The default models on 6 real photos: '
-                     r'[+-]\d+\.\d\d dB over gray, \d+% of the true colourfulness; '
+                     r'[+-]\d+\.\d\d dB over gray, \d+% of the true colorfulness; '
                      r'from sketches [+-]\d+\.\d\d dB over each photo.s own mean colour, \d+%', out)
     assert {p.name for p in (tmp_path/'out').iterdir()} == {
         'default_grayscale.png', 'default_sketch.png', 'gallery.png',

@@ -1,4 +1,4 @@
-"Exercises: every notebook has some, checkers tell right from wrong and give nothing away, solutions solve."
+"Exercises: checkers tell right from wrong and give nothing away, solutions solve."
 import io
 import json
 import re
@@ -815,3 +815,27 @@ def test_the_annealed_mean_of_a_lightness():
     refused('classification.5', lambda ab, T: share(ab, T, below=lambda ab: ab.mean(1).norm()), 'below the line')
     refused('classification.5', lambda ab, T: share(ab, T, mean=lambda z: z[..., :1]), 'it is off')
     refused('classification.5', lambda ab, T: share(ab, 1.), 'T=0.38')
+
+
+def test_letters_of_what_was_measured():
+    for name, letter in {'metrics.5': 'b', 'lite_unet.5': 'd', 'jobs.7': 'a', 'sketch_pad.5': 'b', 'model_card.6': 'd',
+                         'methods.3': 'a', 'compare.1': 'b', 'loss_results.4': 'c'}.items():
+        right(name, letter, letter.upper())
+        for wrong in {*'abcd'} - {letter}: assert feedback(name, wrong).right is False, (name, wrong)
+
+
+def test_errors_and_disagreements():
+    right('methods.4', 138, 144)
+    for wrong in (16, 35, 553, 9): refused('methods.4', wrong, 'two sides')
+    over_photos = lambda psnr: psnr.mean(0).std(ddof=1)/psnr.shape[1]**.5
+    right('compare.2', lambda psnr: (psnr.mean(1).std(ddof=1), over_photos(psnr)))
+    refused('compare.2', lambda psnr: (psnr.std(0, ddof=1).mean(), over_photos(psnr)), 'first a mean for each seed')
+    refused('compare.2', lambda psnr: (psnr.mean(1).std(ddof=1), psnr.mean(0).std(ddof=1)), 'the root of the number')
+    refused('compare.2', over_photos, 'expected a pair')
+
+    def disagreement(net, x, back=lambda o: o.flip(-1), scale=110.):
+        with torch.no_grad(): return scale*(net(x) - back(net(x.flip(-1)))).norm(dim=1)
+    right('colorizer.4', disagreement, lambda net, x: disagreement(net, x).numpy())
+    refused('colorizer.4', lambda net, x: disagreement(net, x, back=lambda o: o), 'mirrored back')
+    refused('colorizer.4', lambda net, x: disagreement(net, x, scale=1.), 'CIE units')
+    refused('colorizer.4', lambda net, x: disagreement(net, x).mean(), 'a distance for each pixel')

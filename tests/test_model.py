@@ -11,7 +11,8 @@ import colorize_lib
 from colorize_lib.apply.colorizer import Colorizer, picture_tasks, weights_file
 from colorize_lib.lab import get_task
 from colorize_lib.networks.lite_unet import Lite0, LiteUnet, load_imagenet
-from colorize_lib.apply.model_card import grid_pattern, hue_bias, measure, summarize, write_card
+from colorize_lib.apply.model_card import measure, summarize, write_card
+from colorize_lib.engine.metrics import grid_pattern, hue_bias
 from colorize_lib.photos.samples import carried_photos
 from colorize_lib.experiments.plans import Plan
 from colorize_lib.engine.weights import generators, load_weights, save_weights
@@ -60,12 +61,12 @@ def measured_as_promised(task, photos):
     for start, name, tol in (('| PSNR', 'psnr', .05), ('| SSIM', 'ssim', .002)):
         promised = [[s[name], s[f'{name}_{k}']] for k in get_task(task).baselines]
         assert np.allclose(numbers(start), promised, rtol=0, atol=tol), (start, s)
-    assert abs(numbers('- Colourfulness')[0][0]/100 - s['colorfulness']) < .01
+    assert abs(numbers('- Colorfulness')[0][0]/100 - s['colorfulness']) < .01
     return s
 
 
 def test_grayscale_model_keeps_the_promise_of_its_card(real_photos):
-    "Half a dB over gray at half of the true colourfulness"
+    "Half a dB over gray at half of the true colorfulness"
     s = measured_as_promised('grayscale', real_photos)
     assert s['over_gray'] >= .5
     assert s['ssim'] > s['ssim_gray']
@@ -73,7 +74,7 @@ def test_grayscale_model_keeps_the_promise_of_its_card(real_photos):
 
 
 def test_sketch_model_keeps_the_promise_of_its_card(real_photos):
-    "Better than the sketch itself, and than the best single colour, at two fifths of the true colourfulness"
+    "Better than the sketch itself, and than the best single colour, at two fifths of the true colorfulness"
     s = measured_as_promised('sketch', real_photos)
     for baseline in ('sketch', 'constant'):
         assert s['psnr'] > s[f'psnr_{baseline}'], baseline
@@ -109,7 +110,7 @@ def test_card_names_the_worst_and_the_best(tmp_path, scenes):
     assert (tmp_path/'card.md').read_text(encoding='utf-8').startswith('# A model\n\nMy words\n\n## Measured\n\n')
     assert 'old numbers' not in (tmp_path/'card.md').read_text(encoding='utf-8')
     gain, text = df.psnr - df.psnr_gray, (tmp_path/'card.md').read_text(encoding='utf-8')
-    worst, best = [re.search(r'in truth \|\n\|---\|---\|---\|---\|\n\| (\S+)', part).group(1)
+    worst, best = [re.search(r'in the ground truth \|\n\|---\|---\|---\|---\|\n\| (\S+)', part).group(1)
                    for part in text.split('Its worst')[1].split('Its best')]
     assert worst == Path(df.name[gain.idxmin()]).name
     assert best == Path(df.name[gain.idxmax()]).name

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from colorize_lib.lab import colorize_dls
-from colorize_lib.apply.model_card import grid_pattern
+from colorize_lib.engine.metrics import grid_pattern
 from colorize_lib.networks.pix2pix_unet import Pix2PixUnet
 from colorize_lib.training import PatchGANTrainer
 from colorize_lib.engine.learner import colorize_learner

@@ -62,7 +62,7 @@ def test_equal_pictures_do_not_poison_the_mean(capsys):
     assert table.psnr['a'] == 25
     assert table.psnr['b'] == 21
     assert table.n['a'] == 2
-    assert 'Left out of the means: 1 photos equal to their truth (infinite PSNR)' in capsys.readouterr().out
+    assert 'Left out of the means: 1 photos equal to their ground truth (infinite PSNR)' in capsys.readouterr().out
     with pytest.raises(ValueError, match='no photo is left'): comparison_table({'a': frame([np.inf])})
 
 
@@ -71,7 +71,7 @@ def test_single_coloured_and_near_gray_photos_are_counted_apart(capsys):
     table = comparison_table({'a': df})
     assert table.psnr['a'] == 25
     assert table.n['a'] == 2
-    why = '1 photos of one single colour; 1 photos with a true colourfulness below 8'
+    why = '1 photos of one single colour; 1 photos with a true colorfulness below 8'
     assert f'Left out of the means: {why}' in capsys.readouterr().out
     assert comparison_table({'a': df[3:]}).psnr['a'] == 5 # nothing else is there
     assert 'every photo that is left' in capsys.readouterr().out

@@ -344,7 +344,7 @@ def test_a_notice_answers_the_page():
      ['type="range"', 'aria-label', 'aria-valuetext', 'before.alt', 'after.alt', 'role="alert"', 'aria-busy']),
     ('drop_zone.js', ['<button', 'alt:']),
     ('film_strip.js', ['createElement("button")', 'aria-label', 'aria-current', 'ArrowRight']),
-    ('notice.js', ['role="status"', 'aria-live="polite"', 'role="alert"', 'does not answer']),
+    ('notice.js', ['role="status"', 'aria-live="polite"', 'role="alert"', 'does not respond']),
     ('picture.js', ['img.alt', 'tabIndex = 0', 'aria-label', 'ArrowLeft']),
     ('pad.js', ['tabindex="0"', 'aria-label', 'ArrowUp', 'aria-pressed']), ('curves.js', ['role="img"', 'aria-label'])])
 def test_keyboard_and_text_alternatives(file, needs):

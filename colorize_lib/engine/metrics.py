@@ -1,4 +1,4 @@
-"""Metrics that a gray prediction cannot game, and how far to trust their means
+"""PSNR, colorfulness, AuC, FID: what each rewards, and how far to trust a mean
 
 Docs: https://OWNER.github.io/colorize_lib/engine/metrics.html.md"""
 
@@ -6,7 +6,7 @@ Docs: https://OWNER.github.io/colorize_lib/engine/metrics.html.md"""
 
 # %% auto #0
 __all__ = ['cell_width', 'n_cells', 'measures', 'near_gray', 'psnr', 'colorfulness', 'ab_cell', 'cell_centers', 'color_prior',
-           'Pair', 'photo_metrics', 'is_constant', 'usable', 'bootstrap', 'lpips', 'fid']
+           'Pair', 'photo_metrics', 'grid_pattern', 'hue_bias', 'is_constant', 'usable', 'bootstrap', 'lpips', 'fid']
 
 # %% ../../nbs/engine/05_metrics.ipynb #9a35f518
 from contextlib import contextmanager
@@ -120,6 +120,24 @@ def photo_metrics(
     pair = Pair(pred_rgb, true_rgb, prior)
     return {k: float(measures[k](pair)) for k in names}
 
+# %% ../../nbs/engine/05_metrics.ipynb #25b98faf
+def grid_pattern(
+    ab, # `(B,2,H,W)`, in CIE units
+    period, # 2, 4, 8, ...
+)->float: # CIE units
+    "How strong a pattern with this period is: the spread of mean colours over positions modulo `period`"
+    b, c, h, w = ab.shape
+    rows, columns = h//period, w//period
+    cells = ab[..., :rows*period, :columns*period].reshape(b, c, rows, period, columns, period)
+    return cells.mean((0, 2, 4)).flatten(1).std(1).norm().item()
+
+# %% ../../nbs/engine/05_metrics.ipynb #ed1b5d23
+def hue_bias(
+    ab, # `(B,2,H,W)`, in CIE units
+)->float:
+    "Between 0, hues of all directions, and 1, a single hue"
+    return (ab.mean((0, 2, 3)).norm()/ab.norm(dim=1).mean().clamp(min=1e-6)).item()
+
 # %% ../../nbs/engine/05_metrics.ipynb #fbbd0c50
 near_gray = 8. # true colorfulness below which a photo is reported separately
 
@@ -138,8 +156,8 @@ def usable(
     flags = [df['constant'].to_numpy(bool) for df in frames if 'constant' in df]
     constant = np.any(flags or [equal & False], axis=0) & ~equal
     gray = (frames[0].colorfulness_true.to_numpy() < near_gray) & ~equal & ~constant
-    counts = {'equal to their truth (infinite PSNR)': equal, 'of one single colour': constant,
-              f'with a true colourfulness below {near_gray:g}': gray}
+    counts = {'equal to their ground truth (infinite PSNR)': equal, 'of one single colour': constant,
+              f'with a true colorfulness below {near_gray:g}': gray}
     return ~(equal | constant | gray), {k: int(v.sum()) for k, v in counts.items()}
 
 # %% ../../nbs/engine/05_metrics.ipynb #bdbaa7d7

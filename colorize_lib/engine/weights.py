@@ -120,8 +120,8 @@ def _wrong(head, size):
     if head.startswith(b'version https://git-lfs'):
         return 'this is a git-lfs pointer, not the weights it points to', 'Run `git lfs pull`'
     if _is_pickle(head):
-        return ('this is a pickle: opening it can run any code', 'If you know where it comes from, say trusted=True '
-                '(on the command line there is no such way); better, get the .safetensors file')
+        return ('this is a pickle: opening it can run any code', 'If you know where it comes from, pass trusted=True '
+                '(the command line does not offer it); better, get the .safetensors file')
     if len(head) < 10 or head[8:9] != b'{':
         return 'this is not a safetensors file', 'Weights are written by save_weights'
     if n + 8 > size: return f'the file is cut off: {size} bytes, its header alone has {n + 8}', _again

@@ -17,7 +17,7 @@ from ..apply.colorizer import GrayscalePicture, render_size
 from ..apply.commands import colorize_parser, plan
 from ..apply.model_card import grid_pattern, hue_bias
 from ..apply.recolor import box_mean
-from .checker import call, checks, need, no_checks, number, same
+from .checker import call, checks, choice, need, no_checks, number, same
 from ..lab import lab_to_rgb
 from ..photos.samples import paint_scene
 
@@ -85,6 +85,19 @@ def _keep_colors(task):
     need(left < 8, f'the coloured half has changed (by {left:.0f} of 255 on average)')
     need(right > 12, 'the gray half has stayed gray')
 
+# %% ../../nbs/exercises/13_apply.ipynb #b400dba6
+@checks('apply/02_colorizer.4', 'disagreement(net, x): how far two predictions differ, pixel by pixel')
+def _disagreement(disagreement):
+    net, x = torch.nn.Conv2d(1, 2, 3, padding=1).requires_grad_(False), torch.rand(2, 1, 12, 9)*2 - 1
+    one, other = net(x), net(x.flip(-1))
+    out = torch.as_tensor(call(disagreement, net, x)).detach()
+    need(out.shape == (2, 12, 9), f'the shape is {tuple(out.shape)}, expected (2, 12, 9): a distance for each pixel')
+    not_back = 110*(one - other).norm(dim=1)
+    hint = 'the second prediction is of the mirror image: has it been mirrored back?'
+    need((out - not_back).abs().max() > 1e-3, hint)
+    truth = 110*(one - other.flip(-1)).norm(dim=1)
+    same(out, truth, 1e-2, 'not the distance in the (a*, b*) plane; ab of 1 is 110 CIE units')
+
 # %% ../../nbs/exercises/13_apply.ipynb #329e5221
 @checks('apply/03_commands.1', 'the exit code when one of two photos fails')
 def _exit_code(answer): number(answer, 1, 0, 'try it on a photo and a text file, then: echo $?')
@@ -147,11 +160,16 @@ def _unbiased(ab):
     need(ab.norm(dim=1).mean() > 10, 'too pale: the mean chroma should be above 10')
     need(hue_bias(ab) < .01, f'hue_bias says {hue_bias(ab):.2f}: less than 0.01 is wanted')
 
+# %% ../../nbs/exercises/13_apply.ipynb #0aedb642
+@checks('apply/04_model_card.6', 'a letter: what a perfect hue bias tells of a picture')
+def _one_measure(letter):
+    choice(letter, '0f662a777c9f', 'apply/04_model_card.6',
+           hint='does the picture look like a photo? And is its hue bias what it should be?')
+
 # %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
     'apply/02_colorizer.3': 'project: three sizes, averaged',
-    'apply/02_colorizer.4': 'where do the two predictions differ?',
     'apply/03_commands.4': 'project: two photos at a time',
     'apply/04_model_card.4': 'saturation against dB',
     'apply/04_model_card.5': 'project: ask five people',

@@ -234,8 +234,10 @@ def hint_for(
 )->str:
     "What the checker says to a wrong answer"
     try: checkers[name](answer)
-    except Hint as e: return str(e)
-    raise AssertionError(f'{name} takes {answer} for right')
+    except Hint as e: hint = str(e)
+    else: raise AssertionError(f'{name} takes {answer} for right')
+    if hint.startswith('it raised NameError'): raise NameError(f'{name}: the wrong answer itself is broken: {hint}')
+    return hint
 
 def rgb_tensor(
     img, # `PIL.Image`

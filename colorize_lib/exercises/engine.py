@@ -203,6 +203,12 @@ def _auc_of_gray(answer):
 def _bias(answer):
     number(answer, 512*517/2/10_000, .05*13.2, 'the true distance is 0, but n is finite: the table above has a formula')
 
+# %% ../../nbs/exercises/12_engine.ipynb #73a580cb
+@checks('engine/05_metrics.5', 'a letter: how the error of hue ranks the four predictions')
+def _hue_ranks(letter):
+    choice(letter, '95d5541865bb', 'engine/05_metrics.5',
+           hint='turn no hue, only its strength: does the angle change? And which angle has a colour of no chroma?')
+
 # %% ../../nbs/exercises/12_engine.ipynb #d59635c5
 @checks('engine/06_weights.1', 'a pickle that runs code when it is opened')
 def _pickle(data):

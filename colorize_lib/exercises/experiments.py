@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np, pandas as pd, torch
 
-from .checker import call, checks, need, no_checks, number, same, seal
+from .checker import call, checks, choice, need, no_checks, number, same, seal
 from .training import tiny_fit
 from ..experiments.demo import demo_recipe
 from ..experiments.methods import groups, method_plan, methods, small, stage_ends
@@ -62,6 +62,18 @@ def _lambda_30(name):
     wrong = [k for k in mine if mine[k] != papers[k] and k not in ('lambda_l1', 'epochs_gan')]
     need(not wrong, f"not as in 'paper': {', '.join(wrong)}")
 
+# %% ../../nbs/exercises/14_experiments.ipynb #f39c8528
+@checks('experiments/02_methods.3', 'a letter: what an interruption changes')
+def _interrupted(letter):
+    choice(letter, '04bb5bd5e638', 'experiments/02_methods.3',
+           hint='a checkpoint holds weights, averages, random numbers and the used budget. What can it not hold?')
+
+# %% ../../nbs/exercises/14_experiments.ipynb #1174c8a9
+@checks('experiments/02_methods.4', 'how many photos an interval of 1 dB needs')
+def _probe_photos(answer):
+    hint = 'a standard error falls with the root of the number of photos, and an interval has two sides'
+    number(answer, (1.96*3/.5)**2, 7, hint)
+
 # %% ../../nbs/exercises/14_experiments.ipynb #91c7feda
 def _table():
     "A made-up table: psnr and over gray, each with its interval"
@@ -98,6 +110,24 @@ def _group(name):
     need(len({str(p) for p in plans}) == len(plans), 'two of its methods have the same plan')
     why = f'its methods differ in {" and ".join(differ)}: to which of them would a difference be due?'
     need(len(differ) == 1, why)
+
+# %% ../../nbs/exercises/14_experiments.ipynb #a85509da
+@checks('experiments/03_compare.1', 'a letter: which methods gain by equal seconds')
+def _by_seconds(letter):
+    choice(letter, '5ec31555c5d7', 'experiments/03_compare.1',
+           hint='what does a method have more of, if it gets seconds in place of images?')
+
+# %% ../../nbs/exercises/14_experiments.ipynb #e606f9a5
+@checks('experiments/03_compare.2', 'two_errors(psnr): between seeds, and over photos')
+def _two_errors(two_errors):
+    rng = np.random.default_rng(0)
+    for n in (5, 40):
+        psnr = 22 + rng.normal(0, .5, (3, 1)) + rng.normal(0, 3, n) + rng.normal(0, .3, (3, n))
+        out = call(two_errors, psnr)
+        need(isinstance(out, (tuple, list)) and len(out) == 2, 'expected a pair: between seeds, over photos')
+        number(out[0], psnr.mean(1).std(ddof=1), 1e-6, 'between seeds: first a mean for each seed, then how these vary')
+        number(out[1], psnr.mean(0).std(ddof=1)/n**.5, 1e-6, 'over photos: first a mean for each photo over the seeds; '
+               'a standard error falls with the root of the number of photos')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #80fc7de2
 @checks('experiments/04_demo.1', 'the recipe of the demo, all of it in stage 2')
@@ -152,14 +182,16 @@ def _jump(jump):
             '(bytes are 255 times as large as what it takes)')
     number(out, (right + below)/2, .02*right, hint)
 
+# %% ../../nbs/exercises/14_experiments.ipynb #e73bb1d6
+@checks('experiments/05_loss_results.4', 'a letter: what agreement and jump tell')
+def _places_and_jumps(letter):
+    choice(letter, '64245fd0f21e', 'experiments/05_loss_results.4',
+           hint='correlation ignores what is added to all logits; and dividing all logits by T keeps their order')
+
 # %% ../../nbs/exercises/14_experiments.ipynb #f3842c7b
 no_checks({
     'experiments/01_plans.4': 'train on your photos',
-    'experiments/02_methods.3': 'interrupted, and called again',
-    'experiments/02_methods.4': 'an interval for the probe',
     'experiments/02_methods.5': 'project: a budget of operations',
-    'experiments/03_compare.1': 'the same images, the same seconds',
-    'experiments/03_compare.2': 'three seeds',
     'experiments/04_demo.3': 'the demo on your photos',
     'experiments/04_demo.4': 'project: resnet_unet in equal time',
     'experiments/05_loss_results.1': 'results of your own',

@@ -12,7 +12,7 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 
 from ..engine.metrics import ab_cell, color_prior
-from .checker import call, checks, need, no_checks, number, rgb_tensor, same
+from .checker import call, checks, choice, need, no_checks, number, rgb_tensor, same
 from ..lab import lab_to_rgb, rgb_to_lab
 from ..networks.classification import annealed_mean, bin_centers, gamut_bins, rebalancing, soft_encode
 from ..networks.pix2pix_unet import Pix2PixUnet
@@ -105,6 +105,12 @@ def _separable(separable):
         out[0, :, 5, 6].sum().backward()
         seen = (x.grad[0].abs().sum(0) > 0).nonzero()
         need((seen.amax(0) - seen.amin(0) + 1).tolist() == [k, k], f'an output should see {k}x{k} pixels')
+
+# %% ../../nbs/exercises/11_networks.ipynb #1fd1a365
+@checks('networks/02_lite_unet.5', 'a letter: what coarse colour costs on real photos')
+def _coarse_photos(letter):
+    choice(letter, '733e1b894f83', 'networks/02_lite_unet.5',
+           hint='the colours of a photo change slowly: measure it for k = 4 and k = 16 first')
 
 # %% ../../nbs/exercises/11_networks.ipynb #6d24d9b1
 def _pair(answer, what):

@@ -101,6 +101,12 @@ def _frames(frames):
         need(not one_object, 'all pictures are equal: a file that was moved on is still the same object')
         need(max(map(_error, out, scenes)) < 15, 'the pictures are not those of the file, in their order')
 
+# %% ../../nbs/exercises/15_widgets.ipynb #2ecb7aa3
+@checks('widgets/01_jobs.7', 'a letter: what the app makes of an animation')
+def _animation(letter):
+    choice(letter, '62e67e1c28d9', 'widgets/01_jobs.7',
+           hint='how many pictures does `open_photo` return?')
+
 # %% ../../nbs/exercises/15_widgets.ipynb #6db5cd83
 @checks('widgets/02_pieces.1', 'follow(stage): a list of where the line has been dragged')
 def _follow(follow):
@@ -195,6 +201,12 @@ def _draw(draw):
         need(not dark(.5, .8), 'it stands on its head: y goes down')
         for x, y in _inked: need(dark(x, y), f'with size={size}, at x={x}, y={y} there should be a dark line')
         need(not dark(.8, .35), 'from the end of one stroke to the next the pen was lifted')
+
+# %% ../../nbs/exercises/15_widgets.ipynb #a7ff375d
+@checks('widgets/04_sketch_pad.5', 'a letter: where new strokes change the colours')
+def _far_away(letter):
+    choice(letter, '210c2a69a913', 'widgets/04_sketch_pad.5',
+           hint='how large is the part of a sketch on which one predicted colour depends?')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #54380c91
 def _island(lightness):

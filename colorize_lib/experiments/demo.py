@@ -134,7 +134,7 @@ Metrics on held-out {what}
 {tables['metrics'].to_string()}
 
 The default models on {photos['photos']} real photos: {photos['over_gray']:+.2f} dB over gray, \
-{photos['colorfulness']:.0%} of the true colourfulness; \
+{photos['colorfulness']:.0%} of the true colorfulness; \
 from sketches {drawings['over_constant']:+.2f} dB over each photo's own mean colour, {drawings['colorfulness']:.0%}
 
 Done in {seconds:.0f} s. Look at

@@ -158,7 +158,7 @@ class FilmStrip(Piece):
     label = tr.Unicode('photos').tag(sync=True)
 
 class Notice(Piece):
-    "A status line; it also tells when Python does not answer"
+    "A status line; it also tells when Python does not respond"
     _esm = static_folder/'notice.js'
     text = tr.Unicode('').tag(sync=True)
     kind = tr.Unicode('info').tag(sync=True) # or 'error'

@@ -1,4 +1,4 @@
-// A status line, read aloud by screen readers. It also watches Python: if the card is used and Python does not answer, it says so.
+// A status line, read aloud by screen readers. It also watches Python: if the card is used and Python does not respond, it says so.
 const patience = 6000
 
 function render({ model, el }) {
@@ -29,7 +29,7 @@ function render({ model, el }) {
     waiting = setTimeout(() => {
       lost.hidden = false
       lost.style.display = ""
-      lost.textContent = "Python does not answer. If another cell is running, this goes on by itself. If the kernel was closed or restarted, run this cell again."
+      lost.textContent = "Python does not respond. If another cell is running, this goes on by itself. If the kernel was closed or restarted, run this cell again."
       waiting = undefined
     }, early + patience)
   }
