@@ -19,22 +19,19 @@ from ..engine.metrics import photo_metrics
 from ..engine.checks import progress_bar
 from ..lab import get_task, rgb_to_lab
 from ..photos.cache import Photos
-from ..photos.pictures import photo_files
+from ..photos.pictures import photo_files, rgb_array, rgb_tensor
 
 # %% ../../nbs/apply/04_model_card.ipynb #8e0f9b46
-def _tensor(img): return torch.from_numpy(np.array(img)).permute(2, 0, 1)/255
-def _array(rgb): return (rgb*255).round().byte().permute(1, 2, 0).numpy()
-
 _metrics = 'psnr', 'ssim', 'colorfulness', 'colorfulness_true'
 
 def _measure_one(i, rgb, colorizer, task, **kwargs):
     "What a user would have of one square, what comes of it, and the metrics of that and of the baselines"
     x, y = task((torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None], np.array([i])))
-    given, truth = _array(task.decode((x, y))[0][0]), _tensor(rgb)
+    given, truth = rgb_array(task.decode((x, y))[0][0]), rgb_tensor(rgb)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # some drawings look like photos to it; here we know better
         coloured = np.array(colorizer(Image.fromarray(given), **kwargs))
-    row = photo_metrics(_tensor(coloured), truth, _metrics)
+    row = photo_metrics(rgb_tensor(coloured), truth, _metrics)
     for key, (_, baseline) in task.baselines.items():
         base = photo_metrics(task.decode((x, baseline(x, y)))[1][0], truth, _metrics[:2])
         row |= {f'{k}_{key}': v for k, v in base.items()}
@@ -98,7 +95,7 @@ def colors(
     pictures, # uint8 `(N,H,W,3)`
 )->torch.Tensor: # `(N,2,H,W)`, in CIE units
     "a* and b* of pictures"
-    return torch.cat([rgb_to_lab(_tensor(o))[None, 1:] for o in pictures])
+    return torch.cat([rgb_to_lab(rgb_tensor(o))[None, 1:] for o in pictures])
 
 # %% ../../nbs/apply/04_model_card.ipynb #898e2a58
 _periods = 2, 4, 8, 16, 32

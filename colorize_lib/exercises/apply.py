@@ -17,7 +17,7 @@ from ..apply.colorizer import GrayscalePicture, render_size
 from ..apply.commands import colorize_parser, plan
 from ..apply.model_card import grid_pattern, hue_bias
 from ..apply.recolor import box_mean
-from .checker import call, checks, need, no_checks, number, same
+from .checker import call, checks, need, no_checks, number, pair, same
 from ..lab import lab_to_rgb
 from ..photos.samples import paint_scene
 
@@ -65,7 +65,7 @@ def _half_gray():
 
 @checks('apply/02_colorizer.1', 'what the network sees of a panorama')
 def _panorama(answer):
-    need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected (width, height)')
+    pair(answer, '(width, height)')
     need(tuple(answer) == render_size(12000, 800, 256), 'the short side becomes 256; and the long one has a limit')
 
 # %% ../../nbs/exercises/13_apply.ipynb #455175cf

@@ -23,7 +23,7 @@ from ..data import PhotoDL
 from ..engine.checkpoints import pack, unpack
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
-from .checker import Hint, call, checks, choice, need, number, run, same
+from .checker import Hint, call, checks, choice, need, number, pair, run, same
 from .training import tiny_fit
 from ..lab import lab_to_rgb
 from ..patchgan import PatchGAN
@@ -222,9 +222,7 @@ def _pickle(data):
 @checks('engine/06_weights.2', 'quantize(w): 8 bits, a scale for each filter')
 def _quantize(quantize):
     w = torch.randn(6, 4, 3, 3)*torch.tensor([.01, .1, 1, 3, .5, 10])[:, None, None, None]
-    out = call(quantize, w)
-    need(isinstance(out, tuple) and len(out) == 2, 'expected a pair (q, scale)')
-    q, scale = out
+    q, scale = pair(call(quantize, w), '(q, scale)')
     need(q.dtype == torch.int8 and q.shape == w.shape,
          f'q should be int8 of the shape of w; it is {q.dtype}, {tuple(q.shape)}')
     need(scale.numel() == 6, f'{scale.numel()} scales for 6 filters')

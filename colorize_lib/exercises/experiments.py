@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np, pandas as pd, torch
 
-from .checker import call, checks, need, no_checks, number, same, seal
+from .checker import call, checks, need, no_checks, number, pair, same, seal
 from .training import tiny_fit
 from ..experiments.demo import demo_recipe
 from ..experiments.methods import groups, method_plan, methods, small, stage_ends
@@ -117,11 +117,10 @@ def _winner(winner):
         table.insert(1, 'over gray', table.psnr - 20)
         with TemporaryDirectory() as folder:
             table.to_csv(Path(folder)/'metrics.csv')
-            out = call(winner, folder)
-        need(isinstance(out, (tuple, list)) and len(out) == 2, 'expected a pair (name, dB over gray)')
-        need(out[0] != 'truth', 'the ground truth is no stage')
-        need(out[0] == index[1 + np.argmax(psnr)], f'with {psnr[0]} and {psnr[1]} dB the winner is not {out[0]}')
-        number(out[1], max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
+            name, over_gray = pair(call(winner, folder), '(name, dB over gray)')
+        need(name != 'truth', 'the ground truth is no stage')
+        need(name == index[1 + np.argmax(psnr)], f'with {psnr[0]} and {psnr[1]} dB the winner is not {name}')
+        number(over_gray, max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #9904c0cb
 @checks('experiments/05_loss_results.2', 'agreement(a, b): do two discriminators find the same places real?')

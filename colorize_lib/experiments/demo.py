@@ -8,7 +8,7 @@ Docs: https://OWNER.github.io/colorize_lib/experiments/demo.html.md"""
 __all__ = ['demo_recipe', 'run_demo', 'show_default_model', 'main']
 
 # %% ../../nbs/experiments/04_demo.ipynb #1d78dd3f
-import random, sys, time
+import random, time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from PIL import Image
 
 from ..apply.colorizer import Colorizer, picture_tasks
 from ..apply.model_card import measure, summarize
+from .plans import command_errors
 from ..engine.learner import colorize_learner
 from ..lab import colorize_dls
 from ..patchgan import PatchGAN
@@ -152,11 +153,9 @@ def main(
     "The command `colorize-demo`"
     args, start = _parser().parse_args(argv), time.time()
     real, only = args.data or carried_photos(), None if args.data else 'scene '
-    try:
+    with command_errors('colorize-demo', '\ncolorize-demo: stopped before there were results to write'):
         tables = run_demo(args.data or sample_photos(), args.out, args.size, task=args.task, only=only)
         print('Colouring real photos, and drawings of them, by the default models')
         shown = {task: show_default_model(real, args.out, task) for task in picture_tasks}
-    except (ValueError, OSError) as e: sys.exit(f'colorize-demo: {e}')
-    except KeyboardInterrupt: sys.exit('\ncolorize-demo: stopped before there were results to write')
     what = 'photos' if args.data else 'painted scenes'
     print(_summary(tables, shown, what, Path(args.out), time.time() - start))

@@ -20,6 +20,7 @@ from .methods import groups
 from .plans import discriminator_for
 from ..lab import get_task
 from ..networks.classification import BinClassifier
+from ..photos.pictures import rgb_array
 from ..widgets.loss_explorer import LossResults, Method
 
 # %% ../../nbs/experiments/05_loss_results.ipynb #99d9179d
@@ -45,7 +46,7 @@ def _folders(out):
 # %% ../../nbs/experiments/05_loss_results.ipynb #7e2b013f
 def _as_bytes(task, lum, ab):
     "Input and result as uint8 `(N,H,W,3)`"
-    return [(o.permute(0, 2, 3, 1)*255).round().byte().numpy() for o in task.decode((lum, ab))]
+    return [rgb_array(o) for o in task.decode((lum, ab))]
 
 def _predictions(folders, task, lum):
     "For each picture: its kind, its value, the predicted `ab`, and the method's folder"
