@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 import numpy as np, pandas as pd, torch
 
 from ..apply.colorizer import GrayscalePicture, render_size
-from ..apply.commands import colorize_parser, plan
+from ..apply.commands import colorize_parser
 from ..apply.model_card import grid_pattern, hue_bias
+from ..apply.planning import plan
 from ..apply.recolor import box_mean
 from .checker import call, checks, need, no_checks, number, pair, same
 from ..lab import lab_to_rgb
@@ -86,10 +87,10 @@ def _keep_colors(task):
     need(right > 12, 'the gray half has stayed gray')
 
 # %% ../../nbs/exercises/13_apply.ipynb #329e5221
-@checks('apply/03_commands.1', 'the exit code when one of two photos fails')
+@checks('apply/04_commands.1', 'the exit code when one of two photos fails')
 def _exit_code(answer): number(answer, 1, 0, 'try it on a photo and a text file, then: echo $?')
 
-@checks('apply/03_commands.2', 'would_write(argv): what `colorize` would write')
+@checks('apply/03_planning.1', 'would_write(argv): what `colorize` would write')
 def _would_write(would_write):
     with TemporaryDirectory() as folder:
         for nm in ('a.png', 'b.jpg', 'sub/c.png'):
@@ -105,7 +106,7 @@ def _would_write(would_write):
             need(sorted(map(str, out)) == truth, f'with {options}: not the files that `colorize` would write')
 
 # %% ../../nbs/exercises/13_apply.ipynb #333ca1eb
-@checks('apply/03_commands.3', 'is_whole(path): has the photo been copied to its end?')
+@checks('apply/04_commands.2', 'is_whole(path): has the photo been copied to its end?')
 def _is_whole(is_whole):
     with TemporaryDirectory() as folder:
         for suffix in ('jpg', 'png', 'webp'):
@@ -118,7 +119,7 @@ def _is_whole(is_whole):
                 need(not call(is_whole, path), f'{share:.0%} of a .{suffix} was taken for all of it')
 
 # %% ../../nbs/exercises/13_apply.ipynb #461a55d2
-@checks('apply/04_model_card.1', 'worst(df, n): where the model loses most against gray')
+@checks('apply/05_model_card.1', 'worst(df, n): where the model loses most against gray')
 def _worst(worst):
     rng = np.random.default_rng(3)
     df = pd.DataFrame(dict(name=[f'{i}.jpg' for i in range(20)],
@@ -135,13 +136,13 @@ def _need_ab(ab):
     need(right, 'expected a tensor (B,2,H,W) of at least 16 pixels a side')
     return ab.float()
 
-@checks('apply/04_model_card.2', 'colours with a pattern of period 4, and none of period 2')
+@checks('apply/05_model_card.2', 'colours with a pattern of period 4, and none of period 2')
 def _pattern(ab):
     four, two = [grid_pattern(_need_ab(ab), period) for period in (4, 2)]
     need(four > 5, f'period 4: {four:.1f}, more than 5 is wanted')
     need(two < .1, f'period 2: {two:.1f}, less than 0.1 is wanted')
 
-@checks('apply/04_model_card.3', 'colourful, and without any bias of hue')
+@checks('apply/05_model_card.3', 'colourful, and without any bias of hue')
 def _unbiased(ab):
     ab = _need_ab(ab)
     need(ab.norm(dim=1).mean() > 10, 'too pale: the mean chroma should be above 10')
@@ -152,7 +153,7 @@ no_checks({
     'apply/01_recolor.4': 'radius and eps',
     'apply/02_colorizer.3': 'project: three sizes, averaged',
     'apply/02_colorizer.4': 'where do the two predictions differ?',
-    'apply/03_commands.4': 'project: two photos at a time',
-    'apply/04_model_card.4': 'saturation against dB',
-    'apply/04_model_card.5': 'project: ask five people',
+    'apply/04_commands.3': 'project: two photos at a time',
+    'apply/05_model_card.4': 'saturation against dB',
+    'apply/05_model_card.5': 'project: ask five people',
 })

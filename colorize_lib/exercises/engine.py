@@ -20,7 +20,7 @@ import numpy as np, torch
 from fastai.callback.core import Callback
 
 from ..data import PhotoDL
-from ..engine.checkpoints import pack, unpack
+from ..engine.state import pack, unpack
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
 from .checker import Hint, call, checks, choice, need, number, pair, run, same
@@ -250,7 +250,7 @@ def _new_process(answer):
     choice(answer, _in_a_new_process, 'engine/06_weights.4', hint='what of your network is in the file?')
 
 # %% ../../nbs/exercises/12_engine.ipynb #08e2dd81
-@checks('engine/07_checkpoints.1', 'the size of a checkpoint, in megabytes')
+@checks('engine/08_checkpoints.1', 'the size of a checkpoint, in megabytes')
 def _megabytes(answer):
     mb = 12e-6*(n_params(Unet(nf=16)) + n_params(PatchGAN(nf=32, n_down=2)))
     number(answer, mb, .05*mb, 'both networks are in it, in float32; and what does Adam remember of each weight?')
@@ -260,7 +260,7 @@ def _full_disk():
     def fail(*_, **__): raise OSError(28, 'No space left on device')
     with patch('os.replace', fail), patch('os.rename', fail), patch('os.fsync', fail): yield
 
-@checks('engine/07_checkpoints.2', 'atomic_write(path, data): whole, or not at all')
+@checks('engine/07_state.1', 'atomic_write(path, data): whole, or not at all')
 def _atomic(atomic_write):
     with TemporaryDirectory() as folder:
         path = Path(folder)/'weights.bin'
@@ -276,7 +276,7 @@ def _atomic(atomic_write):
         need(not left, f'after an error files are left behind: {", ".join(left)}')
 
 # %% ../../nbs/exercises/12_engine.ipynb #c155be71
-@checks('engine/07_checkpoints.3', "Patience: an early stop that remembers")
+@checks('engine/08_checkpoints.2', "Patience: an early stop that remembers")
 def _patience(patience):
     first, second = call(patience, patience=3), call(patience, patience=3)
     first.wait, first.best = 2, torch.tensor(.25)
@@ -286,20 +286,20 @@ def _patience(patience):
     run(second.load_state_dict, state)
     need(getattr(second, 'wait', None) == 2, 'it has waited two epochs; after a resumption it has forgotten that')
 
-_without_rngs = 'edaf775abb3a'
+_without_rngs = '9de3f2407895'
 
-@checks('engine/07_checkpoints.4', 'what random numbers are needed for')
+@checks('engine/08_checkpoints.3', 'what random numbers are needed for')
 def _needed(answer):
     hint = 'what in a training draws numbers that do not follow from the place?'
-    choice(answer, _without_rngs, 'engine/07_checkpoints.4', hint=hint)
+    choice(answer, _without_rngs, 'engine/08_checkpoints.3', hint=hint)
 
 # %% ../../nbs/exercises/12_engine.ipynb #3ed70964
-@checks('engine/08_distributed.1', 'batches an epoch, with two processes')
+@checks('engine/09_distributed.1', 'batches an epoch, with two processes')
 def _batches(answer):
     dl = PhotoDL([paint_scene(i, 16) for i in range(50)], 16, bs=4, shuffle=True, world=2)
     number(answer, len(dl), 0, 'how many photos are in the whole batch? And what happens to a rest?')
 
-@checks('engine/08_distributed.2', 'combine(grads, ns): the gradient of unequal parts')
+@checks('engine/09_distributed.2', 'combine(grads, ns): the gradient of unequal parts')
 def _combine(combine):
     w, x = torch.randn(5), torch.randn(12, 5)
     grad = torch.func.grad(lambda w, x: ((x @ w)**2).mean())
@@ -307,8 +307,8 @@ def _combine(combine):
         out = call(combine, [grad(w, part) for part in x.split(ns)], ns)
         same(out, grad(w, x), 1e-4, f'parts of {ns} photos: not the gradient of the whole batch')
 
-_different_starts = '6c18cc42916d'
+_different_starts = 'f13e236147bf'
 
-@checks('engine/08_distributed.3', 'processes that begin with different discriminators')
+@checks('engine/09_distributed.3', 'processes that begin with different discriminators')
 def _starts(answer):
-    choice(answer, _different_starts, 'engine/08_distributed.3', hint='what is exchanged: weights, or gradients?')
+    choice(answer, _different_starts, 'engine/09_distributed.3', hint='what is exchanged: weights, or gradients?')

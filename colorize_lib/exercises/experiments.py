@@ -72,7 +72,7 @@ def _table():
     table.loc['truth', 'psnr'] = np.inf
     return table
 
-@checks('experiments/03_compare.3', 'certain(table): methods that certainly beat gray')
+@checks('experiments/03_comparison.1', 'certain(table): methods that certainly beat gray')
 def _certain(certain):
     out = call(certain, _table())
     is_names = isinstance(out, (list, tuple, set, pd.Index, np.ndarray))
@@ -85,7 +85,7 @@ def _certain(certain):
          f'how certain is a difference on the same photos?')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #312cc2d2
-@checks('experiments/03_compare.4', 'a group of methods for a question of your own')
+@checks('experiments/04_compare.3', 'a group of methods for a question of your own')
 def _group(name):
     given = 'methods', 'losses', 'lambda', 'pretrained', 'space'
     need(isinstance(name, str) and name in groups and name not in given,
@@ -100,7 +100,7 @@ def _group(name):
     need(len(differ) == 1, why)
 
 # %% ../../nbs/exercises/14_experiments.ipynb #80fc7de2
-@checks('experiments/04_demo.1', 'the recipe of the demo, all of it in stage 2')
+@checks('experiments/05_demo.1', 'the recipe of the demo, all of it in stage 2')
 def _all_gan(recipe):
     r = demo_recipe(400, 96)
     need(isinstance(recipe, Recipe), f'expected a Recipe, this is {type(recipe).__name__}')
@@ -109,7 +109,7 @@ def _all_gan(recipe):
          f'{recipe.epochs_gan} epochs of stage 2: not as many as both stages together')
     need(replace(recipe, epochs_l1=r.epochs_l1, epochs_gan=r.epochs_gan) == r, 'something else has changed too')
 
-@checks('experiments/04_demo.2', 'winner(folder): the best stage, and its dB over gray')
+@checks('experiments/05_demo.2', 'winner(folder): the best stage, and its dB over gray')
 def _winner(winner):
     index = ['gray (no colour)', 'stage 1: L1', 'stage 2: PatchGAN', 'truth']
     for psnr in ((21., 24.5), (26., 25.)):
@@ -123,7 +123,7 @@ def _winner(winner):
         number(over_gray, max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #9904c0cb
-@checks('experiments/05_loss_results.2', 'agreement(a, b): do two discriminators find the same places real?')
+@checks('experiments/06_loss_results.2', 'agreement(a, b): do two discriminators find the same places real?')
 def _agreement(agreement):
     a, noise = np.random.default_rng(0).normal(0, 1, (2, 5, 6, 7))
     louder = 'logits that say the same, only louder and with 3 added, find the very same places: 1 for each photo'
@@ -136,7 +136,7 @@ def _agreement(agreement):
     same(call(agreement, a, b), truth, 1e-3, hint)
 
 # %% ../../nbs/exercises/14_experiments.ipynb #e34ed59c
-@checks('experiments/05_loss_results.3', 'jump(pictures): from pixel to pixel, how far is it in ab?')
+@checks('experiments/06_loss_results.3', 'jump(pictures): from pixel to pixel, how far is it in ab?')
 def _jump(jump):
     edges = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 1), np.uint8).repeat(3, -1)
     hint = 'pictures of gray noise have edges everywhere and no colour: their jumps in ab are 0'
@@ -157,9 +157,9 @@ no_checks({
     'experiments/02_methods.3': 'interrupted, and called again',
     'experiments/02_methods.4': 'an interval for the probe',
     'experiments/02_methods.5': 'project: a budget of operations',
-    'experiments/03_compare.1': 'the same images, the same seconds',
-    'experiments/03_compare.2': 'three seeds',
-    'experiments/04_demo.3': 'the demo on your photos',
-    'experiments/04_demo.4': 'project: resnet_unet in equal time',
-    'experiments/05_loss_results.1': 'results of your own',
+    'experiments/04_compare.1': 'the same images, the same seconds',
+    'experiments/04_compare.2': 'three seeds',
+    'experiments/05_demo.3': 'the demo on your photos',
+    'experiments/05_demo.4': 'project: resnet_unet in equal time',
+    'experiments/06_loss_results.1': 'results of your own',
 })
