@@ -135,9 +135,6 @@ def _to_rgb(img, alpha):
     return img if img.mode == 'RGB' or (alpha and img.mode == 'RGBA') else img.convert('RGB')
 
 # %% ../../nbs/photos/01_pictures.ipynb #b486bc5f
-class PhotoWarning(UserWarning):
-    "A photo that could be opened, but about which its decoder complained"
-
 _hook_lock, _decoders, _thread = Lock(), dict(n=0, show=None), local()
 warnings.filterwarnings('always', category=UserWarning, module=r'PIL\.', append=True) # also about the second photo
 
@@ -232,6 +229,9 @@ def _reason(e, said):
     return f'{why} [{_brief(said)}]' if said else why
 
 # %% ../../nbs/photos/01_pictures.ipynb #50d08795
+class PhotoWarning(UserWarning):
+    "A photo that could be opened, but about which its decoder complained"
+
 _warned = {} # so that each photo is named once
 
 def open_photo(
