@@ -33,7 +33,7 @@ from colorize_lib.engine.learner import colorize_learner
 precisions = list(dict.fromkeys((pick_precision(device), 'fp32')))
 
 
-class Plan:
+class Scale:
     "What is measured, and how large"
     # pixels, batch
     cases = [(64, 16), (128, 8), (256, 4)] if device.type == 'cpu' else [(64, 128), (128, 64), (256, 32)]
@@ -47,7 +47,7 @@ class Plan:
     matmul, compiling = 4096, [('resnet_unet', *cases[0]), ('Unet', *cases[0])]
 
 
-class Quick(Plan):
+class Quick(Scale):
     "Seconds: to see that everything runs; its numbers mean nothing"
     cases, data, nets, n, photos, epoch, flops = [(32, 4)], [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
     grow_size, grow_bs, matmul, compiling = (2, [32]), (32, [2]), 256, []
@@ -62,13 +62,13 @@ def row(what, unit, reference, ours, note='', less_is_better=False):
     return dict(what=what, unit=unit, reference=reference, ours=ours, ratio=ratio, note=note)
 
 
-def bench_step(plan, files, tmp):
+def bench_step(scale, files, tmp):
     "One G+D step of the same networks with the same weights"
-    for net in plan.nets:
-        for size, bs in plan.cases:
+    for net in scale.nets:
+        for size, bs in scale.cases:
             for p in precisions:
                 say(f'step: {net}, {size} px, batch {bs}, {p}')
-                ours, ref, _ = duel(net, size, bs, plan.n, p)
+                ours, ref, _ = duel(net, size, bs, scale.n, p)
                 yield row(f'step, {net}, {size} px, batch {bs}, {p}', 'images/s', bs/ref, bs/ours)
 
 
@@ -81,18 +81,18 @@ def consume(dl):
     for _ in dl: pass
 
 
-def bench_data(plan, files, tmp):
+def bench_data(scale, files, tmp):
     "Batches of (lum, ab) on the device, without any training"
-    for size, bs in plan.data:
+    for size, bs in scale.data:
         say(f'data: {size} px, batch {bs}')
         cache, made = tmp/f'data{size}-{bs}', []
         build = seconds(lambda: made.append(our_dls(files, size, bs, cache))) # noqa: B023
         dls = made[0]
-        seen = {f'reference, {w} workers': apart(plain_pass, files, size, bs, w, device) for w in plan.workers}
+        seen = {f'reference, {w} workers': apart(plain_pass, files, size, bs, w, device) for w in scale.workers}
         best = min(seen, key=seen.get)
         gathered = dls.train.new(after_batch=[])
         passes = dict(ours=lambda: consume(dls.train), gathered=lambda: consume(gathered)) # noqa: B023
-        with held_memory(): found = interleaved(plan.n, **passes)
+        with held_memory(): found = interleaved(scale.n, **passes)
         ours, alone = [found[k]/(len(dls.train)*bs) for k in ('ours', 'gathered')]
         yield row(f'data, {size} px, batch {bs}, the loader alone', 'photos/s', 1/seen[best], 1/alone,
                   f'{best}, with its Lab; ours: cropping, bringing to size and Lab are work of the device')
@@ -127,15 +127,15 @@ def reference_trained(net, size, bs, files, epochs, seed):
     return took, {k: v.cpu().numpy() for k, v in G.state_dict().items()}
 
 
-def bench_epoch(plan, files, tmp):
+def bench_epoch(scale, files, tmp):
     "A whole epoch on a folder of photos, from files to trained networks"
-    (size, bs), net = plan.epoch, plan.nets[0]
+    (size, bs), net = scale.epoch, scale.nets[0]
     # the better one, by a trial of 16 batches
-    w = max(plan.workers, key=lambda w: apart(reference_speed, net, size, bs, files[:16*bs], w))
+    w = max(scale.workers, key=lambda w: apart(reference_speed, net, size, bs, files[:16*bs], w))
     say(f'epoch: reference, {len(files)} photos, {size} px, {w} workers')
     reference = apart(reference_speed, net, size, bs, files, w)
     for ours_net, what in ((net, 'the same networks'),
-                           (plan.nets[-1] if plan is Quick else default, "the library's default")):
+                           (scale.nets[-1] if scale is Quick else default, "the library's default")):
         say(f'epoch: {what} ({ours_net})')
         start = time.perf_counter()
         dls = our_dls(files, size, bs, tmp/f'epoch{ours_net}{what[:3]}')
@@ -156,11 +156,11 @@ def quality(learn, took):
     return dict(mean, share=100*mean.colorfulness/mean.colorfulness_true, took=took)
 
 
-def bench_quality(plan, files, tmp):
+def bench_quality(scale, files, tmp):
     """The same photos and epochs, some seeds: the reference, the same networks trained by ours, and the library's
     default, half of its epochs L1 alone"""
-    (size, bs, epochs, seeds), net = plan.quality, plan.nets[0]
-    default_net = plan.nets[-1] if plan is Quick else default
+    (size, bs, epochs, seeds), net = scale.quality, scale.nets[0]
+    default_net = scale.nets[-1] if scale is Quick else default
     dls = colorize_dls(files, size, bs, device=device, cache=tmp/'quality')
     path = {photo_name(f): f for f in files}
     to_train = [path[name] for name in dls.train.dataset.names]
@@ -202,22 +202,22 @@ def memory_row(what, net, size, bs):
                f'of which before the first step {start:.0f} and {ours_start:.0f}', less_is_better=True)
 
 
-def bench_memory(plan, files, tmp):
+def bench_memory(scale, files, tmp):
     "Peak memory of two steps, each side in a process of its own"
-    for net in plan.nets:
-        for size, bs in plan.cases:
+    for net in scale.nets:
+        for size, bs in scale.cases:
             say(f'memory: {net}, {size} px')
             yield memory_row(f'memory, {net}, {size} px, batch {bs}', net, size, bs)
 
 
-def bench_growth(plan, files, tmp):
+def bench_growth(scale, files, tmp):
     "How speed and memory grow with size, and with batch"
-    (bs, sizes), (size, batches) = plan.grow_size, plan.grow_bs
+    (bs, sizes), (size, batches) = scale.grow_size, scale.grow_bs
     for size, bs, what in [(s, bs, 'size') for s in sizes] + [(size, b, 'batch') for b in batches]:
         say(f'growth with {what}: {size} px, batch {bs}')
-        ours, ref, _ = duel(plan.nets[0], size, bs, max(2, plan.n//2))
+        ours, ref, _ = duel(scale.nets[0], size, bs, max(2, scale.n//2))
         yield row(f'growth with {what}, {size} px, batch {bs}', 'images/s', bs/ref, bs/ours)
-        if plan is not Quick: yield memory_row(f'growth with {what}, {size} px, batch {bs}', plan.nets[0], size, bs)
+        if scale is not Quick: yield memory_row(f'growth with {what}, {size} px, batch {bs}', scale.nets[0], size, bs)
 
 
 def step_flops(net, size):
@@ -228,25 +228,25 @@ def step_flops(net, size):
     return counter.get_total_flops()/bs
 
 
-def bench_peak(plan, files, tmp):
+def bench_peak(scale, files, tmp):
     "The share of what this machine can do, by a matmul in the same precision, in the same minute"
-    size, bs = plan.flops
-    peaks = {p: matmul_flops({'bf16': torch.bfloat16, 'fp16': torch.float16}.get(p, torch.float32), plan.matmul)
+    size, bs = scale.flops
+    peaks = {p: matmul_flops({'bf16': torch.bfloat16, 'fp16': torch.float16}.get(p, torch.float32), scale.matmul)
              for p in dict.fromkeys((*precisions, 'fp32', 'bf16'))}
     for p, (flops, n) in peaks.items(): yield row(f'matmul {n}, {p}', 'GFLOP/s', None, flops/1e9)
-    for net in plan.nets:
+    for net in scale.nets:
         say(f'peak: {net}')
         flops = step_flops(net, size)
-        ours, ref, _ = duel(net, size, bs, plan.n)
+        ours, ref, _ = duel(net, size, bs, scale.n)
         yield row(f'share of peak, {net}, {size} px, batch {bs}', '%',
                   100*flops*bs/ref/peaks['fp32'][0], 100*flops*bs/ours/peaks[precisions[0]][0],
                   f'{flops/1e9:.1f} GFLOP an image; reference of fp32, ours of {precisions[0]}')
 
 
-def bench_compile(plan, files, tmp):
+def bench_compile(scale, files, tmp):
     "torch.compile of the generator: off (reference) and on (ours); forward and backward"
     from colorize_lib.engine.speed import compiled
-    for net, size, bs in plan.compiling:
+    for net, size, bs in scale.compiling:
         say(f'compile: {net}, {size} px')
         x = torch.rand(bs, 1, size, size, device=device).to(memory_format=torch.channels_last)
         def run(G, x=x):
@@ -254,7 +254,7 @@ def bench_compile(plan, files, tmp):
             y.float().abs().mean().backward()
         off, on = [make(net, size)[0].to(memory_format=torch.channels_last) for _ in range(2)]
         took = seconds(lambda: run(compiled(on))) # noqa: B023
-        with held_memory(): found = interleaved(plan.n, off=lambda: run(off), on=lambda: run(on)) # noqa: B023
+        with held_memory(): found = interleaved(scale.n, off=lambda: run(off), on=lambda: run(on)) # noqa: B023
         failed = getattr(on, '_compiled_call_impl', None) is None
         yield row(f'torch.compile off and on, {net}, {size} px, batch {bs}',
                   'images/s', bs/found['off'], None if failed else bs/found['on'],
@@ -307,20 +307,20 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if unknown := [o for o in args.only.split(',') if o not in parts]:
         parser.error(f"--only {','.join(unknown)}: choose from {', '.join(parts)}")
-    plan, start, rows = Quick if args.quick else Plan, time.perf_counter(), []
+    scale, start, rows = Quick if args.quick else Scale, time.perf_counter(), []
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
         (tmp/'photos').mkdir()
-        n = args.n_photos or (plan.photos if plan is Quick or not args.photos else None)
-        if not args.photos: painted_folder(tmp/'photos', n or 1000, plan.painted)
+        n = args.n_photos or (scale.photos if scale is Quick or not args.photos else None)
+        if not args.photos: painted_folder(tmp/'photos', n or 1000, scale.painted)
         try: files = photo_files(args.photos or tmp/'photos')[:n]
         except (OSError, ValueError) as e: sys.exit(f'bench: {e}')
         for name in args.only.split(','):
-            for r in quietly(parts[name](plan, files, tmp)):
+            for r in quietly(parts[name](scale, files, tmp)):
                 rows.append(r)
                 say('  ' + '  '.join(f'{k} {number(r[k])}' for k in ('reference', 'ours', 'ratio'))
                     + f" {r['unit']} {r['note']}")
-    what = 'photos of a folder' if args.photos else f'painted photos of {plan.painted} pixels'
+    what = 'photos of a folder' if args.photos else f'painted photos of {scale.painted} pixels'
     text = report(rows, f"{len(files)} {what}", time.perf_counter() - start)
     Path(args.out).write_text(text, encoding='utf-8')
     print(text)

@@ -8,8 +8,10 @@ from colorize_lib.engine.learner import *
 from colorize_lib.engine.metrics import *
 from colorize_lib.engine.checks import pick_precision
 from colorize_lib.engine.speed import *
+from colorize_lib.engine.state import *
 from colorize_lib.engine.weights import *
-from colorize_lib.experiments.compare import Comparison, compare, load_comparison
+from colorize_lib.experiments.compare import compare
+from colorize_lib.experiments.comparison import Comparison, load_comparison
 from colorize_lib.experiments.loss_results import loss_results
 from colorize_lib.lab import *
 from colorize_lib.losses import *

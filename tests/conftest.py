@@ -18,7 +18,8 @@ from colorize_lib.photos.pictures import photo_files  # noqa: E402
 from colorize_lib.photos.samples import paint_scene  # noqa: E402
 
 
-LONG = 'tutorials browser benchmarks checkpoints exercises compare compile demo train'.split() # files
+LONG = ('tutorials browser benchmarks checkpoints exercises exercises_parts exercises_chapters compare compile demo '
+        'train').split() # files
 
 
 def pytest_collection_modifyitems(items):

@@ -13,7 +13,8 @@ import torch
 from fastai.callback.core import Callback, CancelFitException, CancelTrainException
 from fastai.callback.tracker import SaveModelCallback
 
-from colorize_lib.engine.checkpoints import CheckpointError, Checkpoints, read_checkpoint, write_checkpoint
+from colorize_lib.engine.checkpoints import Checkpoints
+from colorize_lib.engine.state import CheckpointError, read_checkpoint, write_checkpoint
 from colorize_lib.lab import colorize_dls
 from colorize_lib.patchgan import PatchGAN
 from colorize_lib.training import PatchGANTrainer
@@ -210,7 +211,7 @@ def test_full_disk_is_one_warning(learner, tmp_path, monkeypatch):
     learn = fit(learner(), tmp_path)
     kept = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     def full(*_, **__): raise OSError(28, 'No space left on device')
-    monkeypatch.setattr('colorize_lib.engine.checkpoints.save_tensors', full)
+    monkeypatch.setattr('colorize_lib.engine.state.save_tensors', full)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         fit(learn, tmp_path, epochs=2)

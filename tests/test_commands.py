@@ -74,7 +74,7 @@ def test_patterns_that_the_shell_left(colorize, photos, tmp_path):
     assert files(tmp_path/'2') == ['b_color.png', 'c_color.png']
     code, _, err = colorize(photos/'*.webp')
     assert code == 1
-    assert '*.webp: nothing has a name like this' in err
+    assert '*.webp: no file matches this pattern' in err
     paint_scene(0, 32).save(photos/'[x].png')
     assert colorize(photos/'[x].png', '-o', tmp_path/'3')[0] == 0
     assert files(tmp_path/'3') == ['[x]_color.png'] # a name, not a pattern

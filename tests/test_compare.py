@@ -15,8 +15,9 @@ from safetensors.torch import save
 
 from colorize_lib.experiments import compare as compare_module, methods as methods_module
 from colorize_lib.apply.colorizer import Colorizer
-from colorize_lib.experiments.compare import (ComparisonError, compare, comparison_curves, comparison_grid,
-                                              comparison_markdown, load_comparison, main)
+from colorize_lib.experiments.compare import compare, main
+from colorize_lib.experiments.comparison import (ComparisonError, comparison_curves, comparison_grid,
+                                                 comparison_markdown, load_comparison)
 from colorize_lib.lab import get_task
 from colorize_lib.experiments.loss_results import loss_results
 from colorize_lib.experiments.methods import (TrainingBudget, GrayToRGB, ValidationProbe, groups, method_plan, methods,
@@ -360,7 +361,7 @@ def test_full_memory_is_no_fault_of_a_method(scenes, tmp_path, monkeypatch):
     (dict(group='colours'), "group='colours': choose from 'methods', 'lambda'"),
     (dict(metrics=['mse']), "metric='mse': choose from"),
     (dict(amount=0), 'a budget of 0'), (dict(amount=float('inf')), 'a budget of inf'),
-    (dict(amount=float('nan')), 'a budget of nan'), (dict(unit='hours'), "'seconds', 'images' or 'epochs'"),
+    (dict(amount=float('nan')), 'a budget of nan'), (dict(unit='hours'), "unit='hours': choose from 'seconds'"),
     (dict(base=replace(TINY, task='x')), "task='x'"), (dict(base=replace(TINY, loss='l3')), 'l3')])
 def test_what_is_wrong_is_said_before_training(scenes, tmp_path, kwargs, text, monkeypatch):
     def never(*args, **kwargs): raise AssertionError('trained')

@@ -91,8 +91,8 @@ def test_a_relative_folder_will_do(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize('wrong,text', [
     (dict(task=3), 'task=3: needs to be a text'), (dict(lr_l1=None), 'lr_l1=None: needs to be a number'),
     (dict(lr=float('nan')), 'lr=nan'), (dict(saturation='x'), "saturation='x'"),
-    (dict(epochs_gan=-1), 'epochs_gan=-1: needs to be at least 0'),
-    (dict(render=8), 'render=8: needs to be at least 16'),
+    (dict(epochs_gan=-1), 'epochs_gan=-1: needs to be a whole number, at least 0'),
+    (dict(render=8), 'render=8: needs to be a whole number, at least 16'),
     (dict(bs=True), 'bs=True: needs to be a whole number'), (dict(kwargs=[1]), 'a JSON object')])
 def test_a_plan_is_checked_before_anything_is_trained(wrong, text):
     with pytest.raises(ValueError, match=text): Plan(**wrong)

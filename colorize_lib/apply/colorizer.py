@@ -22,7 +22,7 @@ from .recolor import recolor
 from ..engine.checks import check_choice, check_whole, pick_precision, progress_bar
 from ..engine.weights import WeightsError, atomic_path, load_weights
 from ..lab import denormalize_lab, get_task, lab_to_rgb
-from ..photos.pictures import PhotoError, open_photo, photo_files, photo_name
+from ..photos.pictures import PhotoError, open_photo, photo_files, photo_name, rgb_array
 from ..sketch.drawings import clean_drawing, looks_like_drawing
 
 # %% ../../nbs/apply/02_colorizer.ipynb #606aa3d5
@@ -63,7 +63,7 @@ class SketchPicture:
 
     def decode(self, drawing, x, pred, saturation):
         rgb = lab_to_rgb(denormalize_lab(pred[:, :1], pred[:, 1:]*saturation))[0]
-        small = Image.fromarray((rgb*255).round().byte().permute(1, 2, 0).numpy())
+        small = Image.fromarray(rgb_array(rgb))
         seen, gray = drawing.resize(small.size, Image.BICUBIC, reducing_gap=3).convert('L'), drawing.convert('L')
         result, seen = (im.resize(drawing.size, Image.BICUBIC) for im in (small, seen))
         for y in range(0, drawing.height, 256): # in strips: these numbers need more than eight bits

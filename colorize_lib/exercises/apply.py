@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 import numpy as np, pandas as pd, torch
 
 from ..apply.colorizer import GrayscalePicture, render_size
-from ..apply.commands import colorize_parser, plan
+from ..apply.commands import colorize_parser
 from ..apply.model_card import grid_pattern, hue_bias
+from ..apply.planning import plan
 from ..apply.recolor import box_mean
-from .checker import call, checks, choice, need, no_checks, number, same
+from .checker import call, checks, choice, need, no_checks, number, pair, same
 from ..lab import lab_to_rgb
 from ..photos.samples import paint_scene
 
@@ -65,7 +66,7 @@ def _half_gray():
 
 @checks('apply/02_colorizer.1', 'what the network sees of a panorama')
 def _panorama(answer):
-    need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected (width, height)')
+    pair(answer, '(width, height)')
     need(tuple(answer) == render_size(12000, 800, 256), 'the short side becomes 256; and the long one has a limit')
 
 # %% ../../nbs/exercises/13_apply.ipynb #455175cf
@@ -99,10 +100,10 @@ def _disagreement(disagreement):
     same(out, truth, 1e-2, 'not the distance in the (a*, b*) plane; ab of 1 is 110 CIE units')
 
 # %% ../../nbs/exercises/13_apply.ipynb #329e5221
-@checks('apply/03_commands.1', 'the exit code when one of two photos fails')
+@checks('apply/04_commands.1', 'the exit code when one of two photos fails')
 def _exit_code(answer): number(answer, 1, 0, 'try it on a photo and a text file, then: echo $?')
 
-@checks('apply/03_commands.2', 'would_write(argv): what `colorize` would write')
+@checks('apply/03_planning.1', 'would_write(argv): what `colorize` would write')
 def _would_write(would_write):
     with TemporaryDirectory() as folder:
         for nm in ('a.png', 'b.jpg', 'sub/c.png'):
@@ -118,7 +119,7 @@ def _would_write(would_write):
             need(sorted(map(str, out)) == truth, f'with {options}: not the files that `colorize` would write')
 
 # %% ../../nbs/exercises/13_apply.ipynb #333ca1eb
-@checks('apply/03_commands.3', 'is_whole(path): has the photo been copied to its end?')
+@checks('apply/04_commands.2', 'is_whole(path): has the photo been copied to its end?')
 def _is_whole(is_whole):
     with TemporaryDirectory() as folder:
         for suffix in ('jpg', 'png', 'webp'):
@@ -131,7 +132,7 @@ def _is_whole(is_whole):
                 need(not call(is_whole, path), f'{share:.0%} of a .{suffix} was taken for all of it')
 
 # %% ../../nbs/exercises/13_apply.ipynb #461a55d2
-@checks('apply/04_model_card.1', 'worst(df, n): where the model loses most against gray')
+@checks('apply/05_model_card.1', 'worst(df, n): where the model loses most against gray')
 def _worst(worst):
     rng = np.random.default_rng(3)
     df = pd.DataFrame(dict(name=[f'{i}.jpg' for i in range(20)],
@@ -148,29 +149,29 @@ def _need_ab(ab):
     need(right, 'expected a tensor (B,2,H,W) of at least 16 pixels a side')
     return ab.float()
 
-@checks('apply/04_model_card.2', 'colours with a pattern of period 4, and none of period 2')
+@checks('apply/05_model_card.2', 'colours with a pattern of period 4, and none of period 2')
 def _pattern(ab):
     four, two = [grid_pattern(_need_ab(ab), period) for period in (4, 2)]
     need(four > 5, f'period 4: {four:.1f}, more than 5 is wanted')
     need(two < .1, f'period 2: {two:.1f}, less than 0.1 is wanted')
 
-@checks('apply/04_model_card.3', 'colourful, and without any bias of hue')
+@checks('apply/05_model_card.3', 'colourful, and without any bias of hue')
 def _unbiased(ab):
     ab = _need_ab(ab)
     need(ab.norm(dim=1).mean() > 10, 'too pale: the mean chroma should be above 10')
     need(hue_bias(ab) < .01, f'hue_bias says {hue_bias(ab):.2f}: less than 0.01 is wanted')
 
 # %% ../../nbs/exercises/13_apply.ipynb #0aedb642
-@checks('apply/04_model_card.6', 'a letter: what a perfect hue bias tells of a picture')
+@checks('apply/05_model_card.6', 'a letter: what a perfect hue bias tells of a picture')
 def _one_measure(letter):
-    choice(letter, '0f662a777c9f', 'apply/04_model_card.6',
+    choice(letter, '3f80a2678d7b', 'apply/05_model_card.6',
            hint='does the picture look like a photo? And is its hue bias what it should be?')
 
 # %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
     'apply/02_colorizer.3': 'project: three sizes, averaged',
-    'apply/03_commands.4': 'project: two photos at a time',
-    'apply/04_model_card.4': 'saturation against dB',
-    'apply/04_model_card.5': 'project: ask five people',
+    'apply/04_commands.3': 'project: two photos at a time',
+    'apply/05_model_card.4': 'saturation against dB',
+    'apply/05_model_card.5': 'project: ask five people',
 })

@@ -20,10 +20,10 @@ import numpy as np, torch
 from fastai.callback.core import Callback
 
 from ..data import PhotoDL
-from ..engine.checkpoints import pack, unpack
+from ..engine.state import pack, unpack
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
-from .checker import Hint, call, checks, choice, need, number, run, same
+from .checker import Hint, call, checks, choice, need, number, pair, run, same
 from .training import tiny_fit
 from ..lab import lab_to_rgb
 from ..patchgan import PatchGAN
@@ -228,9 +228,7 @@ def _pickle(data):
 @checks('engine/06_weights.2', 'quantize(w): 8 bits, a scale for each filter')
 def _quantize(quantize):
     w = torch.randn(6, 4, 3, 3)*torch.tensor([.01, .1, 1, 3, .5, 10])[:, None, None, None]
-    out = call(quantize, w)
-    need(isinstance(out, tuple) and len(out) == 2, 'expected a pair (q, scale)')
-    q, scale = out
+    q, scale = pair(call(quantize, w), '(q, scale)')
     need(q.dtype == torch.int8 and q.shape == w.shape,
          f'q should be int8 of the shape of w; it is {q.dtype}, {tuple(q.shape)}')
     need(scale.numel() == 6, f'{scale.numel()} scales for 6 filters')
@@ -258,7 +256,7 @@ def _new_process(answer):
     choice(answer, _in_a_new_process, 'engine/06_weights.4', hint='what of your network is in the file?')
 
 # %% ../../nbs/exercises/12_engine.ipynb #08e2dd81
-@checks('engine/07_checkpoints.1', 'the size of a checkpoint, in megabytes')
+@checks('engine/08_checkpoints.1', 'the size of a checkpoint, in megabytes')
 def _megabytes(answer):
     mb = 12e-6*(n_params(Unet(nf=16)) + n_params(PatchGAN(nf=32, n_down=2)))
     number(answer, mb, .05*mb, 'both networks are in it, in float32; and what does Adam remember of each weight?')
@@ -268,7 +266,7 @@ def _full_disk():
     def fail(*_, **__): raise OSError(28, 'No space left on device')
     with patch('os.replace', fail), patch('os.rename', fail), patch('os.fsync', fail): yield
 
-@checks('engine/07_checkpoints.2', 'atomic_write(path, data): whole, or not at all')
+@checks('engine/07_state.1', 'atomic_write(path, data): whole, or not at all')
 def _atomic(atomic_write):
     with TemporaryDirectory() as folder:
         path = Path(folder)/'weights.bin'
@@ -284,7 +282,7 @@ def _atomic(atomic_write):
         need(not left, f'after an error files are left behind: {", ".join(left)}')
 
 # %% ../../nbs/exercises/12_engine.ipynb #c155be71
-@checks('engine/07_checkpoints.3', "Patience: an early stop that remembers")
+@checks('engine/08_checkpoints.2', "Patience: an early stop that remembers")
 def _patience(patience):
     first, second = call(patience, patience=3), call(patience, patience=3)
     first.wait, first.best = 2, torch.tensor(.25)
@@ -294,20 +292,20 @@ def _patience(patience):
     run(second.load_state_dict, state)
     need(getattr(second, 'wait', None) == 2, 'it has waited two epochs; after a resumption it has forgotten that')
 
-_without_rngs = 'edaf775abb3a'
+_without_rngs = '9de3f2407895'
 
-@checks('engine/07_checkpoints.4', 'what random numbers are needed for')
+@checks('engine/08_checkpoints.3', 'what random numbers are needed for')
 def _needed(answer):
     hint = 'what in a training draws numbers that do not follow from the place?'
-    choice(answer, _without_rngs, 'engine/07_checkpoints.4', hint=hint)
+    choice(answer, _without_rngs, 'engine/08_checkpoints.3', hint=hint)
 
 # %% ../../nbs/exercises/12_engine.ipynb #3ed70964
-@checks('engine/08_distributed.1', 'batches an epoch, with two processes')
+@checks('engine/09_distributed.1', 'batches an epoch, with two processes')
 def _batches(answer):
     dl = PhotoDL([paint_scene(i, 16) for i in range(50)], 16, bs=4, shuffle=True, world=2)
     number(answer, len(dl), 0, 'how many photos are in the whole batch? And what happens to a rest?')
 
-@checks('engine/08_distributed.2', 'combine(grads, ns): the gradient of unequal parts')
+@checks('engine/09_distributed.2', 'combine(grads, ns): the gradient of unequal parts')
 def _combine(combine):
     w, x = torch.randn(5), torch.randn(12, 5)
     grad = torch.func.grad(lambda w, x: ((x @ w)**2).mean())
@@ -315,8 +313,8 @@ def _combine(combine):
         out = call(combine, [grad(w, part) for part in x.split(ns)], ns)
         same(out, grad(w, x), 1e-4, f'parts of {ns} photos: not the gradient of the whole batch')
 
-_different_starts = '6c18cc42916d'
+_different_starts = 'f13e236147bf'
 
-@checks('engine/08_distributed.3', 'processes that begin with different discriminators')
+@checks('engine/09_distributed.3', 'processes that begin with different discriminators')
 def _starts(answer):
-    choice(answer, _different_starts, 'engine/08_distributed.3', hint='what is exchanged: weights, or gradients?')
+    choice(answer, _different_starts, 'engine/09_distributed.3', hint='what is exchanged: weights, or gradients?')

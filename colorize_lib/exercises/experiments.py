@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np, pandas as pd, torch
 
-from .checker import call, checks, choice, need, no_checks, number, same, seal
+from .checker import call, checks, choice, need, no_checks, number, pair, same, seal
 from .training import tiny_fit
 from ..experiments.demo import demo_recipe
 from ..experiments.methods import groups, method_plan, methods, small, stage_ends
@@ -84,7 +84,7 @@ def _table():
     table.loc['truth', 'psnr'] = np.inf
     return table
 
-@checks('experiments/03_compare.3', 'certain(table): methods that certainly beat gray')
+@checks('experiments/03_comparison.1', 'certain(table): methods that certainly beat gray')
 def _certain(certain):
     out = call(certain, _table())
     is_names = isinstance(out, (list, tuple, set, pd.Index, np.ndarray))
@@ -97,7 +97,7 @@ def _certain(certain):
          f'how certain is a difference on the same photos?')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #312cc2d2
-@checks('experiments/03_compare.4', 'a group of methods for a question of your own')
+@checks('experiments/04_compare.3', 'a group of methods for a question of your own')
 def _group(name):
     given = 'methods', 'losses', 'lambda', 'pretrained', 'space'
     need(isinstance(name, str) and name in groups and name not in given,
@@ -112,13 +112,13 @@ def _group(name):
     need(len(differ) == 1, why)
 
 # %% ../../nbs/exercises/14_experiments.ipynb #a85509da
-@checks('experiments/03_compare.1', 'a letter: which methods gain by equal seconds')
+@checks('experiments/04_compare.1', 'a letter: which methods gain by equal seconds')
 def _by_seconds(letter):
-    choice(letter, '5ec31555c5d7', 'experiments/03_compare.1',
+    choice(letter, 'bde7e59e65ec', 'experiments/04_compare.1',
            hint='what does a method have more of, if it gets seconds in place of images?')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #e606f9a5
-@checks('experiments/03_compare.2', 'two_errors(psnr): between seeds, and over photos')
+@checks('experiments/04_compare.2', 'two_errors(psnr): between seeds, and over photos')
 def _two_errors(two_errors):
     rng = np.random.default_rng(0)
     for n in (5, 40):
@@ -130,7 +130,7 @@ def _two_errors(two_errors):
                'a standard error falls with the root of the number of photos')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #80fc7de2
-@checks('experiments/04_demo.1', 'the recipe of the demo, all of it in stage 2')
+@checks('experiments/05_demo.1', 'the recipe of the demo, all of it in stage 2')
 def _all_gan(recipe):
     r = demo_recipe(400, 96)
     need(isinstance(recipe, Recipe), f'expected a Recipe, this is {type(recipe).__name__}')
@@ -139,7 +139,7 @@ def _all_gan(recipe):
          f'{recipe.epochs_gan} epochs of stage 2: not as many as both stages together')
     need(replace(recipe, epochs_l1=r.epochs_l1, epochs_gan=r.epochs_gan) == r, 'something else has changed too')
 
-@checks('experiments/04_demo.2', 'winner(folder): the best stage, and its dB over gray')
+@checks('experiments/05_demo.2', 'winner(folder): the best stage, and its dB over gray')
 def _winner(winner):
     index = ['gray (no colour)', 'stage 1: L1', 'stage 2: PatchGAN', 'truth']
     for psnr in ((21., 24.5), (26., 25.)):
@@ -147,14 +147,13 @@ def _winner(winner):
         table.insert(1, 'over gray', table.psnr - 20)
         with TemporaryDirectory() as folder:
             table.to_csv(Path(folder)/'metrics.csv')
-            out = call(winner, folder)
-        need(isinstance(out, (tuple, list)) and len(out) == 2, 'expected a pair (name, dB over gray)')
-        need(out[0] != 'truth', 'the ground truth is no stage')
-        need(out[0] == index[1 + np.argmax(psnr)], f'with {psnr[0]} and {psnr[1]} dB the winner is not {out[0]}')
-        number(out[1], max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
+            name, over_gray = pair(call(winner, folder), '(name, dB over gray)')
+        need(name != 'truth', 'the ground truth is no stage')
+        need(name == index[1 + np.argmax(psnr)], f'with {psnr[0]} and {psnr[1]} dB the winner is not {name}')
+        number(over_gray, max(psnr) - 20, 1e-6, 'the right winner, but not its gain over gray')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #9904c0cb
-@checks('experiments/05_loss_results.2', 'agreement(a, b): do two discriminators find the same places real?')
+@checks('experiments/06_loss_results.2', 'agreement(a, b): do two discriminators find the same places real?')
 def _agreement(agreement):
     a, noise = np.random.default_rng(0).normal(0, 1, (2, 5, 6, 7))
     louder = 'logits that say the same, only louder and with 3 added, find the very same places: 1 for each photo'
@@ -167,7 +166,7 @@ def _agreement(agreement):
     same(call(agreement, a, b), truth, 1e-3, hint)
 
 # %% ../../nbs/exercises/14_experiments.ipynb #e34ed59c
-@checks('experiments/05_loss_results.3', 'jump(pictures): from pixel to pixel, how far is it in ab?')
+@checks('experiments/06_loss_results.3', 'jump(pictures): from pixel to pixel, how far is it in ab?')
 def _jump(jump):
     edges = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 1), np.uint8).repeat(3, -1)
     hint = 'pictures of gray noise have edges everywhere and no colour: their jumps in ab are 0'
@@ -183,16 +182,16 @@ def _jump(jump):
     number(out, (right + below)/2, .02*right, hint)
 
 # %% ../../nbs/exercises/14_experiments.ipynb #e73bb1d6
-@checks('experiments/05_loss_results.4', 'a letter: what agreement and jump tell')
+@checks('experiments/06_loss_results.4', 'a letter: what agreement and jump tell')
 def _places_and_jumps(letter):
-    choice(letter, '64245fd0f21e', 'experiments/05_loss_results.4',
+    choice(letter, '2579218df6f8', 'experiments/06_loss_results.4',
            hint='correlation ignores what is added to all logits; and dividing all logits by T keeps their order')
 
 # %% ../../nbs/exercises/14_experiments.ipynb #f3842c7b
 no_checks({
     'experiments/01_plans.4': 'train on your photos',
     'experiments/02_methods.5': 'project: a budget of operations',
-    'experiments/04_demo.3': 'the demo on your photos',
-    'experiments/04_demo.4': 'project: resnet_unet in equal time',
-    'experiments/05_loss_results.1': 'results of your own',
+    'experiments/05_demo.3': 'the demo on your photos',
+    'experiments/05_demo.4': 'project: resnet_unet in equal time',
+    'experiments/06_loss_results.1': 'results of your own',
 })

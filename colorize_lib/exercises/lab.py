@@ -10,8 +10,9 @@ __all__ = []
 # %% ../../nbs/exercises/03_lab.ipynb #08212a40
 import torch
 
-from .checker import call, checks, need, number, rgb_tensor, same
+from .checker import call, checks, need, number, pair, same
 from ..lab import lab_to_rgb, normalize_lab, rgb_to_lab
+from ..photos.pictures import rgb_tensor
 from ..photos.samples import paint_scene
 
 # %% ../../nbs/exercises/03_lab.ipynb #a1421c96
@@ -36,8 +37,7 @@ def _edge(answer):
     lab = torch.stack(torch.broadcast_tensors(torch.tensor(60.), chroma*hue.cos(), chroma*hue.sin()))
     rgb = lab_to_rgb(lab, clamp=False)
     reach = (((rgb >= 0) & (rgb <= 1)).all(0).cumprod(1)*chroma).amax(1)
-    pair = isinstance(answer, (tuple, list)) and len(answer) == 2
-    need(pair, 'expected a pair of hues in degrees: (farthest, nearest)')
+    pair(answer, 'the farthest and the nearest hue, in degrees')
     for theirs, truth, what in zip(answer, (reach.argmax(), reach.argmin()), ('farthest', 'nearest')):
         hint = f'the {what} edge lies elsewhere: go outwards while lab_to_rgb(..., clamp=False) is in [0,1]'
         number((float(theirs) - truth.item() + 180) % 360, 180, 4, hint)
@@ -68,10 +68,10 @@ def _of_gray(baselines, task, x, y, lightness):
     "Each of the baselines is a gray photo in the form of a prediction"
     form = 'a dict from a key to a pair: a label, and a function of (input, target)'
     need(isinstance(baselines, dict) and baselines, f'baselines should be {form}')
-    for pair in baselines.values():
-        is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str)
-        need(is_pair, f'baselines should be {form}')
-        prediction = call(pair[1], x, y)
+    for baseline in baselines.values():
+        label, function = pair(baseline, f'baselines should be {form}')
+        need(isinstance(label, str), f'baselines should be {form}')
+        prediction = call(function, x, y)
         fits = getattr(prediction, 'shape', None) == y.shape
         need(fits, 'a baseline should return a prediction: a tensor of the shape of the target')
         lum, a, b = rgb_to_lab(call(task.decode, (x, prediction))[1]).unbind(1)

@@ -10,22 +10,18 @@ __all__ = []
 # %% ../../nbs/exercises/06_losses.ipynb #58ab54d3
 import torch, torch.nn.functional as F
 
-from .checker import call, checks, choice, need, number
+from .checker import call, checks, choice, need, number, pair
 
 # %% ../../nbs/exercises/06_losses.ipynb #5ad10645
-def _pair(answer, what): need(isinstance(answer, (tuple, list)) and len(answer) == 2, f'expected a pair: {what}')
-
 @checks('05_losses.1', '(units, beta): where smooth L1 changes over')
 def _smooth(answer):
-    _pair(answer, 'CIE units, and β')
-    units, beta = answer
+    units, beta = pair(answer, 'CIE units, and β')
     number(units, 110, 1, 'β of `SmoothL1` is 1; how many CIE units is a difference of 1 in a prediction?')
     number(beta, 5/110, .001, 'β is measured as predictions are, in [-1, 1]; 5 units are less than that')
 
 @checks('05_losses.2', '(percent_l1, percent_l2): when red is predicted exactly')
 def _share(answer):
-    _pair(answer, 'the percentages for L1 and for L2')
-    l1, l2 = answer
+    l1, l2 = pair(answer, 'the percentages for L1 and for L2')
     number(l1, 50, 1, 'L1: which share must lie on one side of the median?')
     number(l2, 100, .5, 'L2: the mean of red and blue is exactly red only if blue has no part in it')
 
@@ -37,8 +33,7 @@ def _best_logit(answer):
 # %% ../../nbs/exercises/06_losses.ipynb #2c62b8f7
 @checks('05_losses.4', '(logit, probability): behind two losses')
 def _mean_logit(answer):
-    _pair(answer, 'the mean logit, and its sigmoid')
-    logit, probability = answer
+    logit, probability = pair(answer, 'the mean logit, and its sigmoid')
     number(logit, -1.5, .01, 'softplus(z) - softplus(-z) = z: which loss has the plus, and which the minus?')
     number(probability, torch.tensor(-1.5).sigmoid().item(), .005, 'the logit is right; now take its sigmoid')
 
@@ -50,8 +45,7 @@ def _impossible(letter):
 # %% ../../nbs/exercises/06_losses.ipynb #913c8ba8
 @checks('05_losses.6', '(hinge_D, hinge_G): the hinge loss')
 def _hinge(answer):
-    _pair(answer, 'hinge_D(real_logits, fake_logits), hinge_G(fake_logits)')
-    hinge_D, hinge_G = answer
+    hinge_D, hinge_G = pair(answer, 'hinge_D(real_logits, fake_logits), hinge_G(fake_logits)')
     real, fake = torch.randn(2, 4, 1, 6, 6)*2
     d, g = call(hinge_D, real, fake), call(hinge_G, fake)
     satisfied = float(call(hinge_D, real + 100, fake - 100))

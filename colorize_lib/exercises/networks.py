@@ -12,11 +12,11 @@ import numpy as np, torch, torch.nn.functional as F
 from torch import nn
 
 from ..engine.metrics import ab_cell, color_prior
-from .checker import call, checks, choice, need, no_checks, number, rgb_tensor, same
+from .checker import call, checks, choice, need, no_checks, number, pair, same
 from ..lab import lab_to_rgb, rgb_to_lab
 from ..networks.classification import annealed_mean, bin_centers, gamut_bins, rebalancing, soft_encode
 from ..networks.pix2pix_unet import Pix2PixUnet
-from ..photos.pictures import open_photo
+from ..photos.pictures import open_photo, rgb_tensor
 from ..photos.samples import carried_photos, paint_scene
 from ..unet import n_params
 
@@ -113,12 +113,9 @@ def _coarse_photos(letter):
            hint='the colours of a photo change slowly: measure it for k = 4 and k = 16 first')
 
 # %% ../../nbs/exercises/11_networks.ipynb #6d24d9b1
-def _pair(answer, what):
-    need(isinstance(answer, (tuple, list)) and len(answer) == 2, f'expected two numbers: {what}')
-
 @checks('networks/03_classification.1', '(share, weighted): how much is nearly gray')
 def _nearly_gray(answer):
-    _pair(answer, 'the share of the pixels, and their share of the weights')
+    pair(answer, 'the share of the pixels, and their share of the weights')
     photos = [np.array(open_photo(p).resize((128, 128))) for p in carried_photos()]
     rgb = torch.cat([torch.from_numpy(o).view(-1, 3) for o in photos]).T.view(3, -1, 1)/255
     ab = rgb_to_lab(rgb)[1:]
@@ -135,7 +132,7 @@ def _nearly_gray(answer):
 # %% ../../nbs/exercises/11_networks.ipynb #d34dd8b5
 @checks('networks/03_classification.2', '(classes, weights), with cells of 5 units')
 def _finer(answer):
-    _pair(answer, 'the classes, and the weights of the head')
+    pair(answer, 'the classes, and the weights of the head')
     steps = torch.arange(0, 256, 3)/255
     ab = rgb_to_lab(torch.cartesian_prod(steps, steps, steps).T.reshape(3, 1, -1))[1:]
     number(answer[0], len((ab/5).round().flatten(1).T.unique(dim=0)), 12,

@@ -13,7 +13,7 @@ from math import log
 import torch
 from torch import nn
 
-from .checker import call, checks, choice, need, no_checks, number, same
+from .checker import call, checks, choice, need, no_checks, number, pair, same
 from ..patchgan import patch_grid
 
 # %% ../../nbs/exercises/05_patchgan.ipynb #bdc815bf
@@ -36,8 +36,7 @@ def _both(grid_and_field):
     for size, n_down, kernel in ((256, 3, 4), (96, 2, 4), (64, 1, 4), (256, 3, 3), (100, 2, 5)):
         grid, field = _grid_and_field(size, n_down, kernel)
         out, what = call(grid_and_field, size, n_down, kernel), f'size={size}, n_down={n_down}, kernel={kernel}'
-        need(isinstance(out, (tuple, list)) and len(out) == 2,
-             'expected a pair: patches along a side, pixels along a side of a patch')
+        pair(out, 'patches along a side, pixels along a side of a patch')
         number(out[0], grid, 0, f'{what}: the grid is not what convolutions give')
         number(out[1], field, 0, f'{what}: the grid is right, the patch is not')
 

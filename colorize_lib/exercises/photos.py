@@ -15,14 +15,12 @@ from tempfile import TemporaryDirectory
 import numpy as np, torch
 from PIL import Image, ImageOps
 
-from .checker import call, checks, need, no_checks, number, rgb_tensor, seal
+from .checker import call, checks, letters, need, no_checks, number, pair
 from ..lab import lab_to_rgb, rgb_to_lab
-from ..photos.pictures import PhotoError, is_gray, open_photo
+from ..photos.pictures import PhotoError, is_gray, open_photo, rgb_array, rgb_tensor
 from ..photos.samples import carried_photos, paint_scene
 
 # %% ../../nbs/exercises/09_photos.ipynb #728adfbd
-def _hwc(rgb): return (rgb*255).round().byte().permute(1, 2, 0).numpy()
-
 def _tone(scene, hue, chroma=14):
     "A scene as a print in one tone"
     lum, hue = rgb_to_lab(rgb_tensor(scene))[:1], torch.tensor(hue).deg2rad()
@@ -38,7 +36,7 @@ def _tolerance(answer):
 @checks('photos/01_pictures.2', 'is_toned(rgb): prints in one tone')
 def _toned(is_toned):
     for i, (kind, hue) in enumerate(dict(sepia=65., blue=250., red=20., green=150.).items()):
-        found = call(is_toned, _hwc(_tone(paint_scene(i, 64), hue)))
+        found = call(is_toned, rgb_array(_tone(paint_scene(i, 64), hue)))
         need(found, f'a print in one tone was not found ({kind})')
     for i in range(12):
         found = call(is_toned, np.array(paint_scene(i, 64)))
@@ -58,12 +56,11 @@ def _usable(usable):
         for path in (text, empty, half, gone):
             try: open_photo(path)
             except PhotoError as e: reasons[path] = e.reason
-        out = call(usable, paths)
-    need(isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], dict),
-         'expected a pair: a list of good paths, and a dict from path to reason')
-    need(list(out[0]) == [good], f'there is one good photo among the five; you found {len(out[0])}')
-    need(set(out[1]) == set(reasons), 'the keys of the dict are not the paths of the four bad files')
-    need(out[1] == reasons, 'the reasons are not those that PhotoError gives: look at its attributes')
+        found, bad = pair(call(usable, paths), 'a list of good paths, and a dict from path to reason')
+    need(list(found) == [good], f'there is one good photo among the five; you found {len(found)}')
+    need(isinstance(bad, dict) and set(bad) == set(reasons),
+         'expected a dict whose keys are the paths of the four bad files')
+    need(bad == reasons, 'the reasons are not those that PhotoError gives: look at its attributes')
 
 # %% ../../nbs/exercises/09_photos.ipynb #8406290e
 @checks('photos/01_pictures.4', 'how many pixels a big JPEG is decoded to')
@@ -82,7 +79,7 @@ def _sunset(sunset):
         scene = paint_scene(i, 64)
         out = call(sunset, scene.copy())
         need(isinstance(out, Image.Image) and out.size == scene.size, 'expected a PIL.Image of the same size')
-        (lum, *before), (lum2, *after) = [rgb_to_lab(rgb_tensor(o.convert('RGB'))) for o in (scene, out)]
+        (lum, *before), (lum2, *after) = [rgb_to_lab(rgb_tensor(o)) for o in (scene, out)]
         off = (lum - lum2).abs().mean()
         need(off < 2, f'its gray version has changed by {off:.1f} L* on average: less than 2 is wanted')
         change = (torch.stack(after) - torch.stack(before)).mean((1, 2))
@@ -131,10 +128,9 @@ def _cache_size(answer):
 
 @checks('photos/03_cache.4', 'what goes wrong without the lock')
 def _without_lock(answer):
-    need(isinstance(answer, str) and set(answer) <= set('abc'), "expected letters, such as 'ac'")
-    need('c' not in answer, 'look at `_read`: what does it compare before it returns an array?')
-    right = seal(''.join(sorted(set(answer))), 'photos/03_cache.4') == '0569c4757b4e'
-    need(right, 'let B run a whole line of `_made` between any two lines of A: the loop that deletes, and the mkdir')
+    hint = ('look at `_read`: what does it compare before it returns an array?' if 'c' in str(answer) else
+            'let B run a whole line of `_made` between any two lines of A: the loop that deletes, and the mkdir')
+    letters(answer, '0569c4757b4e', 'photos/03_cache.4', 'abc', hint)
 
 # %% ../../nbs/exercises/09_photos.ipynb #d680f615
 no_checks({'photos/02_samples.4': 'project: a lighthouse with red and white bands'})

@@ -10,7 +10,7 @@ __all__ = []
 # %% ../../nbs/exercises/08_results.ipynb #19be807c
 import numpy as np, pandas as pd, torch
 
-from .checker import call, checks, need, number
+from .checker import call, checks, need, number, pair
 from ..lab import rgb_to_lab
 
 # %% ../../nbs/exercises/08_results.ipynb #d2a81121
@@ -39,8 +39,7 @@ def _interval(interval):
 # %% ../../nbs/exercises/08_results.ipynb #b55cb699
 @checks('07_results.3', '(factor_l1, factor_l2): one world in three quarters of the scenes')
 def _three_quarters(answer):
-    need(isinstance(answer, (tuple, list)) and len(answer) == 2, 'expected a pair: the factors for L1 and for L2')
-    l1, l2 = answer
+    l1, l2 = pair(answer, 'the factors for L1 and for L2')
     number(l1, 1, .01, 'L1: the median of ab, ab, ab and -ab')
     number(l2, .5, .01, 'L2: the mean of ab, ab, ab and -ab')
 

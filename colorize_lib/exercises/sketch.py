@@ -11,7 +11,7 @@ __all__ = []
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageChops, ImageDraw
 
-from .checker import call, checks, need, no_checks, number, seal
+from .checker import call, checks, letters, need, no_checks, number
 from ..sketch.drawings import draw_house
 from ..sketch.sketch import gaussian_blur
 
@@ -65,9 +65,8 @@ def _corner(answer):
 
 @checks('sketch/01_sketch.4', 'what leaves a pencil drawing as it is')
 def _unchanged(answer):
-    need(isinstance(answer, str) and set(answer) <= set('abcd'), "expected letters, such as 'bd'")
-    right = seal(''.join(sorted(set(answer))), 'sketch/01_sketch.4') == 'a35c3c7a5a84'
-    need(right, 'put each change into g / blur(g): a blur of a sum is the sum of blurs, and a blur has no direction')
+    letters(answer, 'a35c3c7a5a84', 'sketch/01_sketch.4', hint=
+            'put each change into g / blur(g): a blur of a sum is the sum of blurs, and a blur has no direction')
 
 # %% ../../nbs/exercises/10_sketch.ipynb #13740730
 _blues = (60, 90, 150), (90, 120, 200), (120, 160, 230)
@@ -103,9 +102,8 @@ def _without_blue(without_blue):
 
 @checks('sketch/02_drawings.4', 'what is_dark_mode finds')
 def _dark_modes(answer):
-    need(isinstance(answer, str) and set(answer) <= set('abcd'), "expected letters, such as 'bd'")
-    right = seal(''.join(sorted(set(answer))), 'sketch/02_drawings.4') == 'd858ccba1a1b'
-    need(right, 'two questions: is most of the sheet dark? And are its rare, strong details brighter than around them?')
+    letters(answer, 'd858ccba1a1b', 'sketch/02_drawings.4', hint=
+            'two questions: is most of the sheet dark? And are its rare, strong details brighter than around them?')
 
 # %% ../../nbs/exercises/10_sketch.ipynb #6831fd98
 no_checks({'sketch/02_drawings.1': 'a photo of a drawing in bad light'})

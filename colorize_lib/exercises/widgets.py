@@ -18,6 +18,7 @@ import anywidget, numpy as np, torch
 from PIL import Image
 
 from .checker import call, checks, choice, need, no_checks, number, same
+from ..photos.pictures import rgb_tensor
 from .training import tiny_fit
 from ..lab import lab_to_rgb, rgb_to_lab
 from ..photos.samples import paint_scene
@@ -232,7 +233,7 @@ def _largest(answer):
 def _told(picture):
     fits = isinstance(picture, Image.Image) and min(picture.size) >= 16
     need(fits, 'expected a PIL.Image of at least 16 pixels')
-    rgb = torch.from_numpy(np.array(picture.convert('RGB'))).permute(2, 0, 1)/255
+    rgb = rgb_tensor(picture)
     std, told = rgb_to_lab(rgb)[2].std().item(), told_by_gray(rgb)['b*']
     need(std > 8, f'b* varies by {std:.1f} only: more than 8 is wanted')
     need(told > .9, f'its gray tells {told:.0%} of b*: more than 90% is wanted')

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import distributed as dist
 
 from ..engine.callbacks import OutermostCallback, in_parallel
+from ..photos.pictures import rgb_array
 from .pieces import Card, Notice, Picture, Piece, encoded, static_folder
 
 # %% ../../nbs/widgets/07_monitor.ipynb #f62b90df
@@ -179,5 +180,4 @@ def _strip(self:TrainingMonitor):
     inputs, preds = task.decode((x, pred.cpu()))
     truth = task.decode((x, y))[1]
     rows = [torch.cat(list(o.expand(-1, 3, -1, -1)), dim=-1) for o in (inputs, preds, truth)]
-    strip = torch.cat(rows, dim=-2).clamp(0, 1)*255
-    return Image.fromarray(strip.round().byte().permute(1, 2, 0).numpy())
+    return Image.fromarray(rgb_array(torch.cat(rows, dim=-2)))

@@ -10,11 +10,11 @@ __all__ = ['square_photo', 'photo_lines', 'Pad', 'SketchPad']
 # %% ../../nbs/widgets/04_sketch_pad.ipynb #56a7335e
 from io import BytesIO
 
-import ipywidgets, numpy as np, torch, traitlets as tr
+import ipywidgets, traitlets as tr
 from fastcore.basics import noop, patch
 from PIL import Image, ImageOps
 
-from ..photos.pictures import PhotoError, open_photo
+from ..photos.pictures import PhotoError, open_photo, rgb_array, rgb_tensor
 from ..sketch.sketch import styles, to_sketch
 from .jobs import check_photo, model_worker
 from .pieces import Card, DropZone, Notice, Picture, Piece
@@ -33,9 +33,8 @@ def photo_lines(
     style, weight, detail, # see `to_sketch`
 )->Image.Image: # of mode 'L', black on white
     "A photo as a line drawing"
-    rgb = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None]/255
-    sketch = to_sketch(rgb, style, weight, detail)
-    return Image.fromarray((sketch[0, 0].clamp(0, 1)*255).round().byte().numpy())
+    sketch = to_sketch(rgb_tensor(photo)[None], style, weight, detail)
+    return Image.fromarray(rgb_array(sketch[0])[..., 0])
 
 # %% ../../nbs/widgets/04_sketch_pad.ipynb #63c7cb81
 class Pad(Piece):
