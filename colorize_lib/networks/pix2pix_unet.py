@@ -12,6 +12,8 @@ import torch, torch.nn.functional as F
 from fastcore.basics import patch
 from torch import nn
 
+from ..patchgan import pix2pix_init
+
 # %% ../../nbs/networks/01_pix2pix_unet.ipynb #d5ff8943
 def _down(ni, nf, norm):
     conv = nn.Conv2d(ni, nf, 4, 2, 1, bias=False)
@@ -20,12 +22,6 @@ def _down(ni, nf, norm):
 def _up(ni, nf, drop):
     conv = nn.ConvTranspose2d(ni, nf, 4, 2, 1, bias=False)
     return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(nf), *[nn.Dropout(drop)]*bool(drop))
-
-def _init(m):
-    "Weights from N(0, 0.02), batch norm around 1"
-    if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d)): nn.init.normal_(m.weight, 0., .02)
-    if isinstance(m, nn.BatchNorm2d): nn.init.normal_(m.weight, 1., .02)
-    if getattr(m, 'bias', None) is not None: nn.init.zeros_(m.bias)
 
 # %% ../../nbs/networks/01_pix2pix_unet.ipynb #0c629d7a
 class Pix2PixUnet(nn.Module):
@@ -46,7 +42,7 @@ class Pix2PixUnet(nn.Module):
         self.down = nn.ModuleList(downs)
         self.up = nn.ModuleList([_up(i, o, drop*(k < 3)) for k, (i, o) in enumerate(zip(ups, reversed(nfs[:-1])))])
         self.head = nn.ConvTranspose2d(2*nf, n_out, 4, 2, 1)
-        self.apply(_init)
+        self.apply(pix2pix_init)
 
 # %% ../../nbs/networks/01_pix2pix_unet.ipynb #85dc8372
 @patch
