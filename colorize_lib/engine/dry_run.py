@@ -82,10 +82,11 @@ def _copied(t, memo):
     memo[id(t)] = new
     return new
 
-# %% ../../nbs/engine/09_dry_run.ipynb #b7ecdd41
+# %% ../../nbs/engine/09_dry_run.ipynb #7f9fb539
 def _line(frames):
     "The innermost line outside of PyTorch, and the innermost of this library or of a notebook"
-    frames = [f for f in frames if '/torch/' not in f.filename and not f.filename.endswith(('/dry_run.py', '/mock.py'))]
+    end = next((i for i, f in enumerate(frames) if f.name in ('__torch_function__', '__torch_dispatch__')), None)
+    frames = [f for f in frames[:end] if '/torch/' not in f.filename]
     mine = [f for f in frames if '/colorize_lib/' in f.filename or 'ipykernel_' in f.filename]
     lines = [f'{"/".join(f.filename.split("/")[-2:])}, line {f.lineno}: {f.line}' for f in [frames[-1], *mine[-1:]]]
     return ', called from '.join(dict.fromkeys(lines))
