@@ -5,13 +5,14 @@
 #   make lab                the notebooks in JupyterLab
 #   make voila              the app alone, in a browser
 #   make bench              speed and memory against a plain loop     make bench DATA=my/photos
+#   make gpu                all that needs a GPU, in nine minutes      make gpu DATA=my/photos WHEELS=folder
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # tests: so many processes, of one thread each (processes of many threads stand in each other's way)
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, min(4, os.cpu_count())))')
 
-.PHONY: demo test slow lab voila bench export badges
+.PHONY: demo test slow lab voila bench gpu export badges
 
 demo: $(READY)
 	$(BIN)/colorize-demo $(if $(DATA),"$(DATA)") $(ARGS)
@@ -34,6 +35,12 @@ voila: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench $(if $(DATA),"$(DATA)") $(ARGS)
 	$(BIN)/python -m benchmarks.colorizer
+
+# no network and no .venv: a machine with a GPU brings its own PyTorch, and WHEELS what else is missing
+gpu:
+	@$(PYTHON) -c 'import fastai, skimage, pytest' 2>/dev/null || test -z "$(WHEELS)" || \
+		$(PYTHON) -m pip install -q --no-index --find-links "$(WHEELS)" fastai scikit-image pytest filelock safetensors ipywidgets anywidget accelerate
+	@$(PYTHON) -m benchmarks.gpu $(if $(DATA),"$(DATA)") $(ARGS)
 
 export: $(READY)
 	$(BIN)/nbdev-export

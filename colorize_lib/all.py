@@ -4,7 +4,9 @@ from colorize_lib.apply.recolor import *
 from colorize_lib.data import *
 from colorize_lib.engine.callbacks import *
 from colorize_lib.engine.checkpoints import *
+from colorize_lib.engine.dry_run import *
 from colorize_lib.engine.learner import *
+from colorize_lib.engine.memory import *
 from colorize_lib.engine.metrics import *
 from colorize_lib.engine.checks import pick_precision
 from colorize_lib.engine.speed import *

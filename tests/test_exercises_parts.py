@@ -412,7 +412,7 @@ def test_callbacks_and_the_learner():
     refused('learner.3', type('Once', (WithLoss,), once), 'inside of the fit')
     for wrong in (30, 27, 13): refused('learner.1', wrong, 'epoch 2')
     for name, letters in (('learner.2', 'abd'), ('weights.4', 'bcd'), ('checkpoints.3', 'abd'),
-                          ('distributed.3', 'acd')):
+                          ('distributed.3', 'acd'), ('dry_run.2', 'abd')):
         for wrong in letters: refused(name, wrong, '?')
 
 

@@ -206,7 +206,7 @@ class FiniteLoss(Callback):
 @patch
 def check(self:FiniteLoss):
     "Raise a `TrainingError` if a loss of this epoch was not finite"
-    if hasattr(self.learn, 'lr_finder') or (bad := self.first_bad.item()) == self.none: return
+    if hasattr(self.learn, 'lr_finder') or (bad := self.first_bad.item()) >= self.none: return
     names = getattr(self.dls.train, 'batch_names', lambda *_: ['unknown'])(self.dls.train.epoch, bad)
     kept = ''
     if hasattr(self.learn, 'checkpoints'):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from functools import wraps
 
 import torch
+from fastai.callback.core import CancelStepException
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastcore.foundation import L
 from torch import nn
@@ -38,6 +39,11 @@ class DevicePrecision(OutermostCallback, MixedPrecision):
     def after_loss(self):
         self.is_open = False
         self.autocast.__exit__(None, None, None)
+
+    def before_step(self): # as fastai's, which besides reads the factor: a GPU would wait for it at every step
+        self.skipped = True
+        self.scaler.step(self) # calls `self.step`, which unsets it, unless a gradient is infinite
+        if self.skipped: raise CancelStepException()
 
     def end(self):
         if self.is_open: self.after_loss() # interrupted inside a batch: code that follows runs in its own precision

@@ -318,3 +318,22 @@ _different_starts = 'f13e236147bf'
 @checks('engine/09_distributed.3', 'processes that begin with different discriminators')
 def _starts(answer):
     choice(answer, _different_starts, 'engine/09_distributed.3', hint='what is exchanged: weights, or gradients?')
+
+# %% ../../nbs/exercises/12_engine.ipynb #d19e0002
+@checks('engine/10_dry_run.1', 'how often a GPU waits in an epoch')
+def _waits(answer): number(answer, 8000//32, 0, 'one wait a step: how many steps has an epoch?')
+
+_a_wait = 'ae16e2b5400c'
+
+@checks('engine/10_dry_run.2', 'the line that makes a GPU wait')
+def _which_line(answer): choice(answer, _a_wait, 'engine/10_dry_run.2', hint='who needs the value: Python, or the GPU?')
+
+@checks('engine/11_memory.1', 'megabytes for weights, gradients and averages')
+def _static(answer):
+    number(answer, 160, 1, 'four numbers of 4 bytes for each weight: itself, its gradient, and which two of Adam?')
+
+@checks('engine/11_memory.2', 'peak_at(bs): the peak for a batch size')
+def _peak_at(peak_at):
+    for bs in (8, 16, 32, 1):
+        hint = f'bs={bs}: a line through both points, with a part that does not depend on the batch'
+        number(call(peak_at, bs), 1 + bs/4, 1e-6, hint)

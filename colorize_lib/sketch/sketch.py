@@ -35,7 +35,7 @@ def gaussian_blur(
     radius = max(1, math.ceil(3*sigma.max().item()))
     t = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-.5*(t/sigma[:, None].clamp(min=1e-3))**2)
-    kernel = (kernel/kernel.sum(1, keepdim=True)).to(x.device, x.dtype)[:, None]
+    kernel = (kernel/kernel.sum(1, keepdim=True)).to(x.device, x.dtype, non_blocking=True)[:, None]
     x = F.pad(x.transpose(0, 1), (radius,)*4, mode='replicate') # photos become channels, each with its own kernel
     x = F.conv2d(x, kernel[..., None], groups=len(kernel))
     return F.conv2d(x, kernel[:, :, None], groups=len(kernel)).transpose(0, 1)
@@ -127,7 +127,7 @@ def add_paper(
         rng = np.random.default_rng(seed)
         return torch.from_numpy(rng.standard_normal(sketch.shape[1:], np.float32))
     grains = gaussian_blur(torch.stack([grain(seed) for seed in seeds]), .6)*2
-    return (sketch + _on(noise, sketch)*grains.to(sketch)*(1.5 - sketch)).clamp(0, 1)
+    return (sketch + _on(noise, sketch)*grains.to(sketch, non_blocking=True)*(1.5 - sketch)).clamp(0, 1)
 
 # %% ../../nbs/sketch/01_sketch.ipynb #459221ac
 class Sketch(ItemTransform):
