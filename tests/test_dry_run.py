@@ -1,6 +1,10 @@
 """A training as a GPU would run it, without a GPU: devices, types, and the lines that would make it wait
 
 Under `DryRun` tensors have no values. What only a real GPU can show is in test_gpu.py."""
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from fastai.callback.core import Callback
@@ -16,7 +20,7 @@ from colorize_lib.engine.dry_run import DryRun, DryRunError, gpu_facts
 from colorize_lib.engine.learner import colorize_learner, warn_of_memory
 from colorize_lib.engine.memory import LiveBytes, largest_batch, peak_memory, training_steps
 from colorize_lib.engine.weights import generators
-from colorize_lib.lab import colorize_dls, get_task, tasks
+from colorize_lib.lab import colorize_dls, tasks
 from colorize_lib.losses import GANLoss, Regression
 from colorize_lib.networks.classification import Classification
 from colorize_lib.patchgan import PatchGAN
@@ -25,6 +29,7 @@ from colorize_lib.results import evaluate
 from colorize_lib.sketch.sketch import Sketch, styles
 from colorize_lib.training import PatchGANTrainer
 from colorize_lib.unet import Unet
+from conftest import ROOT
 
 CUDA, T4, H200 = torch.device('cuda'), (7, 5), (9, 0)
 # GradScaler asks whether a gradient was infinite, once a step in float16; the others end an epoch
@@ -155,8 +160,8 @@ def test_a_step_of_generator_and_discriminator_reads_nothing(pictures, task, pre
     assert len(learn.recorder.losses) == 2 and len(learn.gan_losses) == 1
 
 
-@pytest.mark.parametrize('precision', ['fp16', 'bf16'])
-@pytest.mark.parametrize('name', list(generators))
+# bfloat16 differs by the type's name alone: once is enough
+@pytest.mark.parametrize(('name', 'precision'), [*((name, 'fp16') for name in generators), ('unet', 'bf16')])
 def test_every_generator_trains(pictures, name, precision):
     classes = name == 'bin_classifier'
     loss = Classification(torch.full((529,), 1/529)) if classes else None
@@ -304,5 +309,41 @@ def test_a_batch_that_does_not_fit_is_told_before_it_runs(pictures, recwarn):
             colorize_learner(dls, Unet(nf=8, n_down=2))
 
 
-def test_hints_and_later_tasks_come_here_by_themselves():
-    assert all(hasattr(get_task(o), 'n_in') for o in tasks) # the tests above iterate over `tasks` and `generators`
+# ---- the tutorials as Kaggle and Colab run them
+
+TUTORIAL = '''
+import json, sys
+import matplotlib
+from colorize_lib.engine.dry_run import DryRun
+matplotlib.use('agg')
+path, n_gpus = sys.argv[1], int(sys.argv[2])
+sources = [''.join(c['source']) for c in json.load(open(path))['cells'] if c['cell_type'] == 'code']
+with DryRun((7, 5), n_gpus=n_gpus):
+    for source in sources:
+        if '%pip' in source or 'pip install' in source: continue
+        exec(compile(source, path, 'exec'), globals())
+print('to its end')
+'''
+
+
+def run_tutorial(name, n_gpus, folder):
+    env = os.environ | dict(COLORIZE_SMALL='1', COLORIZE_CACHE=str(folder/'cache'), OMP_NUM_THREADS='1',
+                            PYTHONPATH=str(ROOT))
+    command = [sys.executable, '-W', 'ignore', '-c', TUTORIAL, ROOT/f'nbs/tutorials/{name}.ipynb', str(n_gpus)]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['02_train_on_your_photos', '03_train_on_coco'])
+def test_a_tutorial_on_a_t4(name, tmp_path):
+    done = run_tutorial(name, 1, tmp_path)
+    assert done.stdout.endswith('to its end\n'), done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.distributed.is_nccl_available(), reason='this PyTorch has no NCCL')
+def test_the_launcher_of_two_t4s_comes_as_far_as_nccl(tmp_path):
+    "Measured in a process of its own, started twice by `notebook_launcher`; NCCL then looks for real GPUs"
+    done = run_tutorial('03_train_on_coco', 2, tmp_path)
+    assert 'photos a second' in done.stdout
+    assert 'ProcessGroupNCCL is only supported with GPUs, no GPUs found' in done.stderr
