@@ -172,8 +172,9 @@ def curve(colorizer, files, method):
 
 
 def measure(args):
-    colorizer, files = Colorizer.load(args.model), photo_files(args.photos[0])
+    colorizer, files = Colorizer.load(args.model), photo_files(args.photos[0])[::args.every]
     table = pd.concat([curve(colorizer, files, method) for method in args.methods])
+    if args.add: table = pd.concat([pd.read_csv(args.add), table])
     if args.out: table.to_csv(args.out, index=False)
     print(table.to_string(index=False))
 
@@ -187,6 +188,8 @@ def main(argv=None):
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
     add('--methods', nargs='+', choices=('model', 'levin'), default=['model', 'levin'])
+    add('--every', type=int, default=1, help='measure on every so many photos')
+    add('--add', help='rows of another CSV that come first')
     add('--n', type=int, default=1400, help='photos to train on')
     add('--steps', type=int, default=1500, help='of training')
     add('--bs', type=int, default=16, help='photos in a step')

@@ -106,7 +106,7 @@ def spread(self:HintAttention, places, hints, valid, differences):
     solved = torch.cholesky_solve(left, torch.linalg.cholesky_ex(among).L)
     return first + (self.alike(places, hints)*valid[:, None]) @ solved
 
-# %% ../../nbs/networks/05_hint_attention.ipynb #2cf42e8f
+# %% ../../nbs/networks/05_hint_attention.ipynb #3ef192c6
 def hint_points(
     channels, # `(B,3,H,W)`: a and b in [-1,1], and a mask
     k=128, # points to return; further ones are left out
@@ -119,9 +119,12 @@ def hint_points(
     n = cover[0].numel()
     tie = torch.sin(torch.arange(n, device=cover.device)*12.9898).mul(43758.5453).frac().abs().view_as(cover[:1])
     rank = cover*(1 + .01*tie)
-    rank = rank*(rank >= F.max_pool2d(rank, 3, 1, 1))
-    found, at = rank.flatten(1).topk(min(k, n))
-    color = color.flatten(2).gather(2, at[:, None].expand(-1, 2, -1))
+    around = F.unfold(torch.cat([rank, color], 1), 3, padding=1).unflatten(1, (3, 9)) # the cells around each cell
+    rank, color = rank.flatten(1), color.flatten(2)
+    same = (around[:, 1:] - color[:, :, None]).abs().amax(1) < .01
+    rank = rank*~((around[:, 0] > rank[:, None]) & same).any(1)
+    found, at = rank.topk(min(k, n))
+    color = color.gather(2, at[:, None].expand(-1, 2, -1))
     return at, color.transpose(1, 2), (found > 0).to(color.dtype)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #69056014

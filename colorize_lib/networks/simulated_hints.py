@@ -7,11 +7,10 @@ Docs: https://OWNER.github.io/colorize_lib/networks/simulated_hints.html.md"""
 # %% auto #0
 __all__ = ['counts', 'grayscale_hints', 'sketch_hints', 'draw_patches', 'hint_channels', 'Hinted']
 
-# %% ../../nbs/networks/04_simulated_hints.ipynb #70ebdd83
+# %% ../../nbs/networks/04_simulated_hints.ipynb #17b37291
 from functools import partial
 
 import numpy as np, torch
-from fastcore.basics import patch
 from fasttransform import ItemTransform
 
 from ..engine.checks import check_choice
@@ -75,7 +74,7 @@ def hint_channels(
     color = means.gather(2, owners.to(ab.device, non_blocking=True)[:, None].expand(-1, 2, -1))
     return torch.cat([color, mask[:, None]], 1).unflatten(2, (height, width))
 
-# %% ../../nbs/networks/04_simulated_hints.ipynb #de34b0c1
+# %% ../../nbs/networks/04_simulated_hints.ipynb #8c73c193
 class Hinted(ItemTransform):
     "A task with simulated hints as three more channels of its input"
     def __init__(self,
@@ -95,12 +94,9 @@ class Hinted(ItemTransform):
         patches = [draw_patches((11, *np.atleast_1d(o)), *x.shape[-2:], **self.kwargs) for o in seeds]
         return torch.cat([x, hint_channels(y[:, -2:], patches)], 1), y
 
-# %% ../../nbs/networks/04_simulated_hints.ipynb #025b3960
-@patch
-def decodes(self:Hinted, batch):
-    x, y = batch
-    x, ab, mask = x.split([self.task.n_in, 2, 1], 1)
-    picture, target = self.task.decodes((x, y))
-    return torch.where(mask > 0, lab_to_rgb(denormalize_lab(x[:, :1].clamp(-.5, .5), ab)), picture), target
+    def decodes(self, batch):
+        x, ab, mask = batch[0].split([self.task.n_in, 2, 1], 1)
+        picture, target = self.task.decodes((x, batch[1]))
+        return torch.where(mask > 0, lab_to_rgb(denormalize_lab(x[:, :1].clamp(-.5, .5), ab)), picture), target
 
 grayscale_hints, sketch_hints = partial(Hinted, 'grayscale'), partial(Hinted, 'sketch')
