@@ -74,12 +74,12 @@ def check_hints(
         seen[place] = i
     return found
 
-# %% ../../nbs/apply/05_hints.ipynb #4202ca67
+# %% ../../nbs/apply/05_hints.ipynb #7a413f61
 def parse_hint(
     text, # 'x,y,color' or 'x,y,color,radius', as in '120,80,#c03020'
 )->tuple:
     "A hint from a command line"
-    numbers = r'\s*([^,]+),([^,]+),(.+?)(?:,([\d.]+))?\s*'
+    numbers = r'\s*([^,]+),([^,]+),(.+?)(?:,\s*([\d.]+))?\s*'
     if not (m := re.fullmatch(numbers, text)): raise HintError(f'{text!r}: expected x,y,color as in 120,80,#c03020')
     x, y, color, radius = m.groups()
     try: return (float(x), float(y), parse_color(color), *([float(radius)] if radius else []))
