@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
 from colorize_lib.apply.commands import main
@@ -145,12 +146,16 @@ def test_a_patch_counts_once_and_a_stroke_many_times():
     assert 5 <= hint_points(hints)[2].sum() <= 40
 
 
-def test_no_value_is_read_on_the_way():
-    "On a GPU each reading waits; on the meta device it fails"
-    with torch.device('meta'):
-        net = HintedUnet(pretrained=False, **SMALL)
-        out = net(torch.zeros(2, 4, 64, 64))
+@pytest.mark.parametrize('device', ['cpu', 'cuda'])
+def test_no_value_is_read_on_the_way(device):
+    "On a GPU each reading waits; on fake tensors it raises an error, and so does a constant on another device"
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device(device): net = HintedUnet(pretrained=False, **SMALL)
+        hints = hint_channels(torch.zeros(2, 2, 64, 64, device=device), [np.array([[3, 4, 5]]), np.zeros((0, 3), int)])
+        out = net(torch.cat([torch.zeros(2, 1, 64, 64, device=device), hints], 1))
+        if device == 'cpu': out.mean().backward() # on a device that is not there, autograd cannot start
     assert out.shape == (2, 2, 64, 64)
+    assert out.device.type == device
 
 
 # ---- photos
