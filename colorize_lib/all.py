@@ -1,5 +1,6 @@
 "Everything a user types: `from colorize_lib.all import *`"
 from colorize_lib.apply.colorizer import *
+from colorize_lib.apply.hints import *
 from colorize_lib.apply.recolor import *
 from colorize_lib.data import *
 from colorize_lib.engine.callbacks import *
@@ -18,8 +19,10 @@ from colorize_lib.experiments.loss_results import loss_results
 from colorize_lib.lab import *
 from colorize_lib.losses import *
 from colorize_lib.networks.classification import *
+from colorize_lib.networks.hint_attention import *
 from colorize_lib.networks.lite_unet import *
 from colorize_lib.networks.pix2pix_unet import *
+from colorize_lib.networks.simulated_hints import *
 from colorize_lib.patchgan import *
 from colorize_lib.photos.cache import *
 from colorize_lib.photos.pictures import *

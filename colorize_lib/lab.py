@@ -93,7 +93,9 @@ class Grayscale(ItemTransform):
 
 # %% ../nbs/02_lab_space.ipynb #b4eab2e2
 # by name: a class, or where it is written
-tasks = {'grayscale': Grayscale, 'sketch': 'colorize_lib.sketch.sketch:Sketch'}
+tasks = {'grayscale': Grayscale, 'sketch': 'colorize_lib.sketch.sketch:Sketch',
+         'grayscale_hints': 'colorize_lib.networks.simulated_hints:grayscale_hints',
+         'sketch_hints': 'colorize_lib.networks.simulated_hints:sketch_hints'}
 
 def get_task(
     task, # a key of `tasks`; or a task object, which is returned as it is

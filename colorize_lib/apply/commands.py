@@ -29,6 +29,11 @@ _size = _checked(int, lambda n: n >= 16, 'a whole number, at least 16')
 _saturation = _checked(float, lambda x: math.isfinite(x) and x >= 0, 'a number, 0 or more')
 _device = _checked(str, re.compile(r'(cpu|mps|cuda(:\d+)?)$').match, 'cpu, cuda, cuda:1 or mps')
 
+def _hint(text):
+    from colorize_lib.apply.hints import HintError, parse_hint
+    try: return parse_hint(text)
+    except HintError as e: raise argparse.ArgumentTypeError(str(e)) from e
+
 # %% ../../nbs/apply/04_commands.ipynb #d2548e77
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     "Names a default where there is one"
@@ -41,7 +46,8 @@ _examples = '''examples:
   colorize grandma.jpg
   colorize scans/ --recursive -o coloured/
   colorize "*.png" --size 384 --compare
-  colorize dragon.png --task sketch'''
+  colorize dragon.png --task sketch
+  colorize car.jpg --hint 120,80,#c03020 --hint 300,40,skyblue'''
 
 # %% ../../nbs/apply/04_commands.ipynb #68264e70
 def colorize_parser()->argparse.ArgumentParser:
@@ -67,6 +73,9 @@ def _add_more(add):
     add('--size', type=_size, metavar='N',
         help='pixels of the short side as the network sees it; without it: as trained')
     add('--saturation', type=_saturation, default=1., metavar='X', help='factor on the colours; 0 is gray')
+    add('--hint', action='append', type=_hint, metavar='X,Y,COLOR',
+        help='a colour that you know, at a pixel of the upright photo, perhaps with a radius; repeatable')
+    add('--hints', metavar='FILE', help='hints from a JSON file, made for a photo of the same size')
     add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
     add('--json', action='store_true', help='a report on standard output, for other programs')
     add('--force', action='store_true', help='write results again that exist already')
@@ -95,9 +104,17 @@ def _writable_folder(path):
     except OSError as e: raise PhotoError(folder, f'cannot be made ({e.strerror})') from e
     if not os.access(folder, os.W_OK): raise PhotoError(folder, 'no permission to write in this folder')
 
+def _hints(job, args):
+    "The hints for a photo"
+    if not (args.hint or args.hints): return []
+    from colorize_lib.apply.hints import read_hints
+    from colorize_lib.photos.pictures import open_photo
+    return [*(args.hint or []), *(read_hints(args.hints, open_photo(job.photo).size) if args.hints else [])]
+
 def _do(job, args, colorizer, written):
     "Colour one photo, and write what is missing; `written` holds the files of this run"
     from colorize_lib.apply.colorizer import save_photo
+    from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError, open_photo
     wanted = [o for o in (job.target, job.compare) if o]
     missing = [o for o in wanted if args.force or not os.path.lexists(o)]
@@ -106,7 +123,8 @@ def _do(job, args, colorizer, written):
             raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
     if not missing: return 'skipped'
     _writable_folder(job.target)
-    image = colorizer()(job.photo, size=args.size, saturation=args.saturation)
+    try: image = colorizer()(job.photo, size=args.size, saturation=args.saturation, hints=_hints(job, args))
+    except HintError as e: raise PhotoError(job.photo, str(e)) from e
     for o in missing:
         save_photo(image if o == job.target else side_by_side(open_photo(job.photo, 1600), image), o)
         written.add(same_file(o))
@@ -170,7 +188,7 @@ def _lazy_colorizer(args):
     def colorizer():
         from colorize_lib.apply.colorizer import Colorizer
         if not loaded: loaded.append(Colorizer.load(args.model, args.device))
-        made_for = loaded[0].config['task']
+        made_for = loaded[0].config['task'].removesuffix('_hints')
         if args.task not in (None, made_for): raise ValueError(f'{args.model}: this model is for --task {made_for}')
         return loaded[0]
     return colorizer
@@ -194,6 +212,7 @@ def main(
         warnings.showwarning = lambda message, *_, **__: _say(message)
         try:
             jobs = plan(args)
+            if len(jobs) > 1 and (args.hint or args.hints): raise ValueError('hints are for one photo, there are more')
             run(jobs, args, _lazy_colorizer(args))
         except KeyboardInterrupt:
             code = 130

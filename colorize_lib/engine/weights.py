@@ -21,6 +21,7 @@ from safetensors.torch import save
 from .. import __version__
 from .checks import check_choice
 from ..networks.classification import BinClassifier
+from ..networks.hint_attention import HintedUnet
 from ..networks.lite_unet import LiteUnet
 from ..networks.pix2pix_unet import Pix2PixUnet
 from ..unet import Unet, resnet_unet
@@ -28,7 +29,8 @@ from ..unet import Unet, resnet_unet
 # %% ../../nbs/engine/06_weights.ipynb #b3b14210
 # weights come from the file: nothing has to be downloaded to build the network they belong to
 generators = {'unet': Unet, 'pix2pix_unet': Pix2PixUnet, 'resnet_unet': partial(resnet_unet, pretrained=False),
-              'lite_unet': partial(LiteUnet, pretrained=False)}
+              'lite_unet': partial(LiteUnet, pretrained=False),
+              'hinted_unet': partial(HintedUnet, pretrained=False)}
 
 def _bin_classifier(body='unet', T=.38, **kwargs): return BinClassifier(generators[body](n_out=64, **kwargs), T=T)
 generators['bin_classifier'] = _bin_classifier # on any of the others

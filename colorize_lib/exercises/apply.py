@@ -15,6 +15,7 @@ import numpy as np, pandas as pd, torch
 
 from ..apply.colorizer import GrayscalePicture, render_size
 from ..apply.commands import colorize_parser
+from ..apply.hints import Hint
 from ..apply.model_card import grid_pattern, hue_bias
 from ..apply.planning import plan
 from ..apply.recolor import box_mean
@@ -167,6 +168,19 @@ def _one_measure(letter):
     choice(letter, '3f80a2678d7b', 'apply/05_model_card.6',
            hint='does the picture look like a photo? And is its hue bias what it should be?')
 
+# %% ../../nbs/exercises/13_apply.ipynb #06fe438d
+@checks('apply/06_hints.1', 'rescaled(hints, old, new): hints for a copy of another size')
+def _rescaled(rescaled):
+    hints = [Hint(100., 50., (255, 0, 0), 8.), Hint(0., 99., (1, 2, 3))]
+    for new, scale in (((100, 50), .5), ((300, 100), 1.)):
+        out = [Hint(*o) for o in call(rescaled, hints, (200, 100), new)]
+        need(len(out) == 2 and [o.color for o in out] == [o.color for o in hints], 'as many hints, of the same colours')
+        need(out[1].radius is None, 'a hint without a radius keeps none')
+        places = [(o.x*new[0]/200, o.y*new[1]/100) for o in hints]
+        copy = f'on a copy of {new[0]}x{new[1]} pixels'
+        need(np.allclose([o[:2] for o in out], places, atol=.51), f'places are off {copy}')
+        number(out[0].radius, 8*scale, .01, f'the radius is off {copy}')
+
 # %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
@@ -174,4 +188,5 @@ no_checks({
     'apply/04_commands.3': 'project: two photos at a time',
     'apply/05_model_card.4': 'saturation against dB',
     'apply/05_model_card.5': 'project: ask five people',
+    'apply/06_hints.2': 'project: five sensible clicks',
 })

@@ -240,7 +240,7 @@ def _quantize(quantize):
 # %% ../../nbs/exercises/12_engine.ipynb #4989bfe0
 @checks('engine/06_weights.3', "the name of your network in `generators`")
 def _registered(name):
-    ours = 'unet', 'pix2pix_unet', 'resnet_unet', 'lite_unet', 'bin_classifier'
+    ours = 'unet', 'pix2pix_unet', 'resnet_unet', 'lite_unet', 'hinted_unet', 'bin_classifier'
     need(name in generators and name not in ours, f'{name!r}: not the name of a network that you have added')
     config = dict(generator=name, kwargs={}, task='grayscale', size=32)
     with TemporaryDirectory() as folder:

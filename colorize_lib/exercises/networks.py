@@ -168,8 +168,26 @@ def _chroma_share(chroma_share):
         number(found, (predicted/own).item(), .01,
                f'at T={T} it is off: encode, mean over the pixels, logarithm, annealed mean, then divide')
 
+# %% ../../nbs/exercises/11_networks.ipynb #fc6544e6
+@checks('networks/04_simulated_hints.1', 'the share of photos with more than 20 hints')
+def _many_hints(answer):
+    need(abs(float(answer) - (7/8)**20) > 1e-4, 'and the photos that get no hint?')
+    number(answer, .9*(7/8)**20, .002, 'more than 20 hints: the first 20 draws of the geometric distribution all fail')
+
+@checks('networks/05_hint_attention.1', 'certainty(K, k, sigma): how much hints say about each place')
+def _certainty(certainty):
+    torch.manual_seed(0)
+    x, at = torch.randn(40, 3, dtype=torch.float64), torch.arange(0, 40, 5)
+    likeness = torch.exp(-torch.cdist(x, x)**2)
+    for sigma in (.01, 1.):
+        K, k = likeness[at][:, at], likeness[:, at]
+        expected = ((k @ torch.linalg.inv(K + sigma*torch.eye(len(at))))*k).sum(1)
+        same(call(certainty, K, k, sigma), expected, 1e-4, 'a number for each row of k: solve, multiply, add up')
+
 # %% ../../nbs/exercises/11_networks.ipynb #242ee3aa
 no_checks({
+    'networks/04_simulated_hints.2': 'project: clicks where colour is',
+    'networks/05_hint_attention.2': 'project: an attention of your own',
     'networks/01_pix2pix_unet.4': 'project: what becomes of the peaks in a longer training',
     'networks/02_lite_unet.4': 'project: a ResNet-18 body as encoder',
     'networks/03_classification.4': 'project: 5 neighbours or 10',

@@ -1,0 +1,204 @@
+"""Hints: train the attention of a `HintedUnet`, and measure how much hints are worth
+
+    python -m benchmarks.hints train PHOTOS -o grayscale.safetensors
+    python -m benchmarks.hints measure PHOTOS -o benchmarks/hints.csv
+
+Training: the base network stays as it is, so its features are computed once and kept on disk (0.8 MB a photo).
+A step looks at random places of each photo, some as hints and some as places to correct.
+Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours."""
+import argparse
+import math
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+
+from benchmarks.levin import levin
+from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
+from colorize_lib.apply.hints import Hint, paint_hints
+from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
+from colorize_lib.engine.weights import load_weights, save_weights
+from colorize_lib.lab import denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab
+from colorize_lib.networks.hint_attention import Described, HintedUnet
+from colorize_lib.photos.pictures import open_photo, photo_files
+
+COUNTS = 1, 2, 5, 10, 20, 50, 100
+LEVELS = dict(f2=(16, 64), f4=(24, 64), f8=(40, 32), f16=(112, 16), f32=(320, 8), d8=(128, 32), d4=(64, 64))
+OTHERS = dict(b128=(2, 64), lab=(3, 64)) # the prediction at 128 pixels, as `Colorizer` makes it, and the truth
+
+
+def square(path, side=256): return ImageOps.fit(open_photo(path, side), (side, side), Image.BICUBIC)
+def tensor(picture): return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]/255
+
+
+# ---- training
+
+@torch.no_grad()
+def features_of(net, colorizer, photo):
+    "All that training needs of a photo, on a grid of 64x64"
+    lum, ab = normalize_lab(rgb_to_lab(tensor(photo)))
+    _, levels, _ = net.features(lum.contiguous(memory_format=torch.channels_last))
+    pred = F.avg_pool2d(colorizer._predict(photo, 128)[1], 2)
+    return dict(zip(LEVELS, levels[1:])) | dict(b128=pred, lab=F.avg_pool2d(torch.cat([lum, ab], 1), 4))
+
+
+def cache_features(files, net, colorizer, folder):
+    "Memory maps of the features of photos; what is there already is used"
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = {k: (len(files), c, n, n) for k, (c, n) in (LEVELS | OTHERS).items()}
+    paths = {k: folder/f'train_{k}.npy' for k in shapes}
+    if not (folder/'train_done.npy').exists():
+        maps = {k: np.lib.format.open_memmap(paths[k], 'w+', np.float16, s) for k, s in shapes.items()}
+        for i, file in enumerate(files):
+            for k, v in features_of(net, colorizer, square(file)).items(): maps[k][i] = v[0].half().numpy()
+            if i % 100 == 0: print(f'{i} of {len(files)} photos', flush=True)
+        np.save(folder/'train_done.npy', len(files))
+    return {k: np.load(p, mmap_mode='r') for k, p in paths.items()}
+
+
+def at_points(maps, idxs, cells):
+    "Maps of photos `idxs` at some of the 64x64 cells, `(B,N)`, as `(B,C,N,1)`"
+    if maps.shape[-1] == 64:
+        taken = [maps[i].reshape(maps.shape[1], -1)[:, c] for i, c in zip(idxs, cells.numpy())]
+        return torch.from_numpy(np.stack(taken)).float()[..., None]
+    xy = torch.stack([cells % 64, cells//64], -1)[:, :, None]
+    small = torch.from_numpy(np.stack([maps[i] for i in idxs])).float()
+    return F.grid_sample(small, (xy + .5)/32 - 1, align_corners=False, padding_mode='border')
+
+
+def step_loss(attention, maps, idxs, k, n, rng):
+    "The mean over photos of the logarithm of the squared error at `n` places, after up to `k` hints"
+    cells = torch.from_numpy(np.stack([rng.permutation(64*64)[:k + n] for _ in idxs]))
+    lab, pred = at_points(maps['lab'], idxs, cells), at_points(maps['b128'], idxs, cells)
+    levels = [lab[:, :1], *(at_points(maps[o], idxs, cells) for o in LEVELS)]
+    place = torch.stack([cells % 64 + .5, cells//64 + .5], 1)[..., None]/64
+    described = attention.describe(levels, torch.cat([place, lab[:, :1]], 1))
+    hints, places = [Described(*[o[..., part] for o in described]) for part in (slice(k), slice(k, None))]
+    off = (lab[:, 1:] - pred)[..., 0].transpose(1, 2)
+    counts = np.exp(rng.uniform(math.log(max(1, k/4)), math.log(k + .01), len(idxs)))
+    valid = (torch.arange(k)[None] < torch.from_numpy(np.ceil(counts).clip(max=k))[:, None]).float()
+    found = attention.spread(places, hints, valid, off[:, :k]*valid[..., None])
+    return ((found - off[:, k:]).pow(2).mean((1, 2)) + 2e-4).log().mean()
+
+
+def train(args):
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    files = sorted(f for folder in args.photos for f in photo_files(folder))
+    random.Random(args.seed).shuffle(files)
+    files = files[:args.n]
+    base = weights_file(args.model)
+    net, colorizer = HintedUnet(pretrained=str(base) if base.suffix else args.model).eval(), Colorizer.load(args.model)
+    maps = cache_features(files, net, colorizer, Path(args.cache))
+    attention = net.attention.train()
+    if args.resume: attention.load_state_dict(torch.load(args.resume))
+    opt = torch.optim.AdamW(attention.parameters(), args.lr, betas=(.9, .99), weight_decay=1e-4)
+    mean, start = 0, time.time()
+    for i in range(args.steps):
+        for group in opt.param_groups: group['lr'] = args.lr*min(1, i/30)*(1 + math.cos(math.pi*i/args.steps))/2 + 1e-6
+        k = int(rng.choice([4, 16, 64, 128], p=[.3, .35, .27, .08]))
+        loss = step_loss(attention, maps, rng.integers(0, len(files), args.bs), k, 160, rng)
+        opt.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(attention.parameters(), 1.)
+        opt.step()
+        mean = .98*mean + .02*loss.item()
+        if i % 100 == 99:
+            print(f'step {i + 1}: loss {mean/(1 - .98**(i + 1)):.4f}, {time.time() - start:.0f} s', flush=True)
+            torch.save(attention.state_dict(), f'{args.out}.part')
+    _, config = load_weights(base)
+    config = config | dict(generator='hinted_unet', kwargs=dict(n_in=4, n_out=2))
+    print(save_weights(net, args.out, config))
+
+
+# ---- measuring
+
+def patches(name, n, side=256, patch=6):
+    "Top left corners of `n` patches, the same for every method: they follow from the photo's name"
+    return np.random.default_rng(list(name.encode())).integers(0, side - patch + 1, (100, 2))[:n]
+
+
+def true_hints(truth, name, n):
+    "What somebody who knows the photo would say; `truth` is `(256,256,3)`"
+    hints = []
+    for top, left in patches(name, n):
+        color = truth[top:top + 6, left:left + 6].reshape(-1, 3).mean(0)
+        hints.append(Hint(left + 2.5, top + 2.5, tuple(color.tolist()), 3.))
+    return hints
+
+
+def predictor(colorizer, gray, method):
+    "A function of hints that returns lightness and colours as the network sees and predicts them"
+    if method == 'model': return HintedPhoto(colorizer, gray).predict
+    x = colorizer.task.encode(gray.resize((128, 128), Image.BICUBIC)) # its system grows fast: 128 pixels
+    def classical(hints):
+        a, b, mask = paint_hints(hints, gray.size, 128, 128)[0].double().numpy()
+        return x, torch.from_numpy(levin((x[0, 0].double().numpy() + 1)/2, np.stack([a, b]), mask)).float()[None]
+    return classical
+
+
+def rows_of(colorizer, file, method):
+    "PSNR of one photo with each number of hints"
+    truth = square(file)
+    rgb = np.asarray(truth)
+    lum = normalize_lab(rgb_to_lab(tensor(truth)))[0]
+    given = lab_to_rgb(denormalize_lab(lum, lum.new_zeros(1, 2, 256, 256)))[0]
+    gray = Image.fromarray((given*255).round().byte().permute(1, 2, 0).numpy())
+    task, predict = colorizer.task, predictor(colorizer, gray, method)
+    for n in (0, *COUNTS):
+        start = time.perf_counter()
+        pred = predict(true_hints(rgb, file.name, n))
+        seconds = time.perf_counter() - start
+        out = tensor(task.decode(gray.copy(), *pred, colorizer.saturation))
+        yield dict(photo=file.name, hints=n, psnr=psnr(out, tensor(truth)).item(), seconds=seconds,
+                   colorfulness=colorfulness(out).item(), colorfulness_true=colorfulness(tensor(truth)).item())
+
+
+def curve(colorizer, files, method):
+    "A row for each number of hints: means over photos that are not nearly gray"
+    df = pd.DataFrame(row for file in files for row in rows_of(colorizer, file, method))
+    df = df[df.colorfulness_true >= near_gray]
+    wide = df.pivot(index='photo', columns='hints', values='psnr')
+    gain, by = wide.sub(wide[0], axis=0), df.groupby('hints')
+    table = pd.DataFrame(dict(method=method, photos=len(wide), psnr=wide.mean(), gain=gain.mean(), sem=gain.sem(),
+                              better=(gain > 0).mean(), ms=by.seconds.median()*1e3,
+                              colorfulness=by.colorfulness.mean()/df.colorfulness_true.mean()))
+    return table.round(4).reset_index()
+
+
+def measure(args):
+    colorizer, files = Colorizer.load(args.model), photo_files(args.photos[0])[::args.every]
+    table = pd.concat([curve(colorizer, files, method) for method in args.methods])
+    if args.add: table = pd.concat([pd.read_csv(args.add), table])
+    if args.out: table.to_csv(args.out, index=False)
+    print(table.to_string(index=False))
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser('benchmarks.hints', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('what', choices=('train', 'measure'))
+    add('photos', nargs='+', help='folders')
+    add('-o', '--out', help='file to write')
+    add('--model', default='grayscale', help='a model in the package, or a file')
+    add('--methods', nargs='+', choices=('model', 'levin'), default=['model', 'levin'])
+    add('--every', type=int, default=1, help='measure on every so many photos')
+    add('--add', help='rows of another CSV that come first')
+    add('--n', type=int, default=1400, help='photos to train on')
+    add('--steps', type=int, default=1500, help='of training')
+    add('--bs', type=int, default=16, help='photos in a step')
+    add('--lr', type=float, default=2e-3)
+    add('--seed', type=int, default=0)
+    add('--cache', default='hint_features', help='folder for the features')
+    add('--resume', help='weights of the attention to start from')
+    args = parser.parse_args(argv)
+    dict(train=train, measure=measure)[args.what](args)
+
+
+if __name__ == '__main__': main()

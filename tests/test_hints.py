@@ -1,0 +1,288 @@
+"Hints: simulated repeatably, spread by what looks alike, bit-identical without any; wrong ones are named."
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
+from colorize_lib.apply.commands import main
+from colorize_lib.apply.hints import Hint, HintError, check_hints, paint_hints, parse_color, read_hints, write_hints
+from colorize_lib.engine.weights import load_weights, save_weights
+from colorize_lib.experiments.plans import Plan, run_plan
+from colorize_lib.lab import colorize_dls, normalize_lab, rgb_to_lab
+from colorize_lib.networks.hint_attention import HintAttention, HintedUnet, hint_points
+from colorize_lib.networks.lite_unet import LiteUnet
+from colorize_lib.networks.simulated_hints import Hinted, draw_patches, hint_channels
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.unet import Unet
+
+SMALL = dict(nfs=(32, 16, 16, 8))
+
+
+# ---- simulated
+
+def test_hints_are_the_means_of_true_patches():
+    ab = torch.rand(2, 2, 20, 30)*2 - 1
+    patches = [np.array([[3, 5, 4], [15, 24, 5]]), np.array([[0, 0, 1]])]
+    out = hint_channels(ab, patches)
+    for b, rows in enumerate(patches):
+        expected = torch.zeros(3, 20, 30)
+        for top, left, side in rows:
+            box = slice(top, top + side), slice(left, left + side)
+            expected[2][box] = 1
+            for c in (0, 1): expected[c][box] = ab[b, c][box].mean()
+        assert torch.allclose(out[b], expected, atol=1e-6)
+
+
+def test_patches_lie_in_the_photo_and_follow_from_the_seed():
+    for seed in range(300):
+        rows = draw_patches(seed, 9, 40, 'uniform' if seed % 2 else 'geometric', centered=bool(seed % 3))
+        assert (rows[:, :2] >= 0).all()
+        assert (rows[:, 0] + rows[:, 2] <= 9).all()
+        assert (rows[:, 1] + rows[:, 2] <= 40).all()
+    assert np.array_equal(draw_patches((1, 2), 64, 64), draw_patches((1, 2), 64, 64))
+    assert len(draw_patches(0, 64, 64, count=7, none=0)) == 7
+    assert not [n for n in range(50) if len(draw_patches(n, 64, 64, none=1))]
+
+
+@pytest.mark.parametrize('task', ['grayscale', 'sketch'])
+def test_a_hinted_task_is_the_task_with_three_more_channels(scenes, task):
+    make = lambda t: colorize_dls(scenes, size=48, bs=8, task=t, device=torch.device('cpu'))
+    plain, hinted = make(task), make(f'{task}_hints')
+    (x, y), (xh, yh) = plain.train.one_batch(), hinted.train.one_batch()
+    assert torch.equal(xh[:, :1], x)
+    assert torch.equal(yh, y)
+    assert (hinted.task.n_in, hinted.task.n_out) == (plain.task.n_in + 3, plain.task.n_out)
+    mask = xh[:, 3]
+    assert set(mask.unique().tolist()) == {0., 1.}
+    assert not xh[:, 1:3].abs().amax(1)[mask == 0].any()
+    for k, (label, f) in plain.task.baselines.items():
+        other, g = hinted.task.baselines[k]
+        assert other == label
+        assert torch.equal(g(xh, yh), f(x, y))
+    a, b = [[x for x, _ in hinted.valid] for _ in range(2)]
+    assert all(map(torch.equal, a, b))
+    with pytest.raises(ValueError, match="count='many'"): Hinted(task, count='many')
+
+
+def test_adversarial_training_with_hints(scenes, tmp_path):
+    from colorize_lib.engine.learner import colorize_learner
+    from colorize_lib.patchgan import PatchGAN
+    dls = colorize_dls(scenes, size=48, bs=8, task='grayscale_hints', device=torch.device('cpu'))
+    learn = colorize_learner(dls, Unet(n_in=4, nf=4, n_down=2))
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1, 1e-3, cbs=PatchGANTrainer(PatchGAN(6, nf=4, n_down=2)))
+    assert len(learn.gan_losses)
+
+
+def test_a_plan_trains_the_attention_alone(photo_folder, tmp_path):
+    base = LiteUnet(pretrained=False, **SMALL)
+    config = dict(generator='lite_unet', kwargs=SMALL, task='grayscale', size=32)
+    save_weights(base, tmp_path/'base.safetensors', config, torch.float32)
+    plan = Plan(size=32, bs=2, epochs_l1=1, task='grayscale_hints', generator='hinted_unet', lr_l1=1e-2,
+                kwargs=dict(pretrained=str(tmp_path/'base.safetensors'), **SMALL), precision='fp32')
+    learn = run_plan(photo_folder, tmp_path/'run', plan)
+    assert all(torch.equal(v, base.state_dict()[k]) for k, v in learn.model.base.state_dict().items())
+    net, config = load_weights(tmp_path/'run'/'generator.safetensors')
+    assert 'pretrained' not in config['kwargs']
+    torch.manual_seed(0)
+    fresh = HintAttention((1, 16, 24, 40, 112, 320, 16, 16))
+    assert net.attention.scales.shape == fresh.scales.shape
+    photo = paint_scene(3, 64)
+    colored = Colorizer(net, config)(photo.convert('L'), hints=[(5, 5, 'red')])
+    assert colored.size == photo.size
+
+
+# ---- the network
+
+@pytest.fixture(scope='module')
+def packaged(): return load_weights(weights_file('grayscale'))
+
+
+def test_without_hints_the_colours_are_those_of_the_base_network(packaged):
+    net, _ = packaged
+    base = LiteUnet(pretrained=False).eval()
+    base.load_state_dict(net.base.state_dict())
+    for h, w in ((128, 128), (100, 67)):
+        lum = torch.rand(2, 1, h, w)*2 - 1
+        with torch.no_grad():
+            expected = base(lum)
+            assert torch.equal(net(lum), expected)
+            assert torch.equal(net(torch.cat([lum, torch.zeros(2, 3, h, w)], 1)), expected)
+
+
+def test_a_hint_is_met_at_its_place_and_a_gray_one_is_a_hint(packaged):
+    net, _ = packaged
+    photo = torch.from_numpy(np.array(paint_scene(3, 128))).permute(2, 0, 1)[None]/255
+    lum, _ = normalize_lab(rgb_to_lab(photo))
+    for color in ((.3, .4), (-.2, .3), (0., 0.)):
+        hints = torch.zeros(1, 3, 128, 128)
+        hints[0, :, 100:106, 60:66] = torch.tensor([*color, 1.])[:, None, None]
+        with torch.no_grad(): before, after = net(lum)[0, :, 103, 63], net(torch.cat([lum, hints], 1))[0, :, 103, 63]
+        off = [(o - torch.tensor(color)).norm() for o in (before, after)]
+        assert off[1] < .35*off[0], (color, off)
+
+
+def test_the_order_of_hints_does_not_matter_and_empty_ones_do_nothing(packaged):
+    net, _ = packaged
+    lum, hints = torch.rand(1, 1, 64, 64)*2 - 1, torch.zeros(1, 3, 64, 64)
+    for i, (y, x) in enumerate(((8, 8), (40, 20), (16, 52))):
+        hints[0, :, y:y + 4, x:x + 4] = torch.tensor([.1*i, .2, 1])[:, None, None]
+    with torch.no_grad():
+        places = net.encode(lum)
+        few, many = net.correct(places, hints, k=3), net.correct(places, hints, k=128)
+    assert torch.allclose(few, many, atol=1e-4)
+    assert not torch.allclose(few, places.pred, atol=.01)
+
+
+def test_a_patch_counts_once_and_a_stroke_many_times():
+    hints = torch.zeros(1, 3, 64, 64)
+    hints[0, 2, 5:11, 5:11] = 1
+    assert hint_points(hints)[2].sum() == 1
+    hints[0, 2, 30:50, 10:60] = 1
+    assert 5 <= hint_points(hints)[2].sum() <= 40
+
+
+@pytest.mark.parametrize('device', ['cpu', 'cuda'])
+def test_no_value_is_read_on_the_way(device):
+    "On a GPU each reading waits; on fake tensors it raises an error, and so does a constant on another device"
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device(device): net = HintedUnet(pretrained=False, **SMALL)
+        hints = hint_channels(torch.zeros(2, 2, 64, 64, device=device), [np.array([[3, 4, 5]]), np.zeros((0, 3), int)])
+        out = net(torch.cat([torch.zeros(2, 1, 64, 64, device=device), hints], 1))
+        if device == 'cpu': out.mean().backward() # on a device that is not there, autograd cannot start
+    assert out.shape == (2, 2, 64, 64)
+    assert out.device.type == device
+
+
+# ---- photos
+
+@pytest.fixture(scope='module')
+def colorizer(): return Colorizer.load()
+
+
+@pytest.fixture(scope='module')
+def gray(): return paint_scene(3, 300).convert('L').convert('RGB')
+
+
+def test_hinted_photo_without_hints_is_the_colorizer(colorizer, gray):
+    assert np.array_equal(np.array(HintedPhoto(colorizer, gray)()), np.array(colorizer(gray)))
+    assert np.array_equal(np.array(colorizer(gray, hints=[])), np.array(colorizer(gray)))
+
+
+def test_a_photo_keeps_its_lightness_and_takes_the_hint(colorizer, gray):
+    out = colorizer(gray, hints=[(150, 250, '#c03020')])
+    def lab(im): return rgb_to_lab(torch.from_numpy(np.array(im)).permute(2, 0, 1)/255)
+    assert out.size == gray.size
+    assert (lab(out)[0] - lab(gray)[0]).abs().mean() < .5
+    wanted = rgb_to_lab(torch.tensor([192, 48, 32]).view(3, 1, 1)/255)[1:, 0, 0]
+    off = [(lab(o)[1:, 250, 150] - wanted).norm() for o in (colorizer(gray), out)]
+    assert off[1] < .5*off[0]
+
+
+def test_exif_orientation_and_large_photos(colorizer, tmp_path):
+    scene = paint_scene(3, 1000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene.convert('L').rotate(90, expand=True).save(tmp_path/'sideways.png', exif=exif)
+    scene.convert('L').save(tmp_path/'upright.png')
+    hints = [(100, 900, 'red', 20)]
+    a, b = [np.array(colorizer(tmp_path/f'{o}.png', hints=hints)) for o in ('sideways', 'upright')]
+    assert np.array_equal(a, b)
+    assert not np.array_equal(b, np.array(colorizer(tmp_path/'upright.png')))
+
+
+def test_a_model_without_hint_channels_says_so(gray):
+    old = Colorizer(LiteUnet(pretrained=False, **SMALL), dict(task='grayscale', size=64))
+    with pytest.raises(HintError, match='takes no hints'): old(gray, hints=[(1, 1, 'red')])
+    assert old(gray).size == gray.size
+
+
+@pytest.mark.parametrize('hints,text', [
+    ([(300, 5, 'red')], 'hint 1.*outside the photo, which has 300x300'), ([(5, -1, 'red')], 'outside'),
+    ([(5, 5, 'red'), (float('nan'), 5, 'red')], 'hint 2.*finite'), ([(5, 5, 'reddish')], 'hint 1.*not a colour'),
+    ([(5, 5, (1, 2, 300))], 'not a colour'), ([(5, 5)], 'expected'), ([7], 'expected'), ([(5, 5, 'red', 0)], 'radius'),
+    ([(5.2, 5, 'red'), (5.7, 5, 'blue')], 'hints 1 and 2 are at the same place'),
+    ([(i, 0, 'red') for i in range(200)], '200 hints: at most 128')])
+def test_wrong_hints_are_named(colorizer, gray, hints, text):
+    with pytest.raises(HintError, match=text): colorizer(gray, hints=hints)
+
+
+def test_colours_in_all_spellings():
+    spellings = '#F00', 'red', ' Red ', 'rgb(255,0,0)', (255, 0, 0), [255., 0., 0.]
+    assert {parse_color(o) for o in spellings} == {(255, 0, 0)}
+
+
+def test_hints_become_channels_at_their_places():
+    out = paint_hints([Hint(100, 50, (255, 255, 255), 10), Hint(399, 199, (0, 0, 255))], (400, 200), 100, 50)
+    assert out.shape == (1, 3, 50, 100)
+    ys, xs = out[0, 2, :, :50].nonzero().T
+    assert (ys.min(), ys.max(), xs.min(), xs.max()) == (10, 14, 23, 27)
+    assert out[0, 2, -1, -1] == 1
+    assert out[0, :2, 12, 25].abs().max() < 1e-3
+
+
+# ---- files and the command
+
+@pytest.mark.parametrize('text', [
+    '{"x": ', '[]', '{"format": "x"}', '7', '{"format": "colorize_lib hints", "hints": []}',
+    '{"format": "colorize_lib hints", "hints": [3], "width": 9, "height": 9}',
+    '{"format": "colorize_lib hints", "hints": [{"x": NaN, "y": 1, "color": "red"}], "width": 9, "height": 9}'])
+def test_a_bad_file_of_hints_is_named(tmp_path, text):
+    (tmp_path/'h.json').write_text(text)
+    with pytest.raises(HintError, match='h.json: '): read_hints(tmp_path/'h.json')
+
+
+def test_hints_are_kept_with_the_size_of_their_photo(tmp_path):
+    hints = check_hints([(12.5, 8, 'darkred'), (1, 2, (1, 2, 3), 4)], (40, 30))
+    file = write_hints(tmp_path/'h.json', hints, (40, 30))
+    assert read_hints(file, (40, 30)) == hints
+    with pytest.raises(HintError, match='made for a photo of 40x30 pixels, this one has 30x40'):
+        read_hints(file, (30, 40))
+
+
+def test_the_command_takes_hints(colorizer, gray, tmp_path, capsys):
+    gray.save(tmp_path/'a.png')
+    assert main([str(tmp_path/'a.png'), '--hint', '150,250,#c03020', '--hint', '20,20,skyblue']) == 0
+    written = Image.open(tmp_path/'a_color.png').convert('RGB')
+    hints = [(150, 250, (192, 48, 32)), (20, 20, 'skyblue')]
+    assert np.array_equal(np.array(written), np.array(colorizer(tmp_path/'a.png', hints=hints)))
+    file = write_hints(tmp_path/'h.json', hints, gray.size)
+    assert main([str(tmp_path/'a.png'), '--hints', str(file), '--suffix', '_2']) == 0
+    assert (tmp_path/'a_2.png').read_bytes() == (tmp_path/'a_color.png').read_bytes()
+    capsys.readouterr()
+    wrong = (['--hint', '999,1,red'], 'outside the photo'), (['--hints', str(tmp_path/'no.json')], 'no.json')
+    for argv, text in wrong:
+        assert main([str(tmp_path/'a.png'), '--force', *argv]) == 1
+        assert text in capsys.readouterr().err
+    assert main([str(tmp_path/'a.png'), str(tmp_path/'a_2.png'), '--force', '--hint', '1,1,red']) == 1
+    assert 'hints are for one photo' in capsys.readouterr().err
+    with pytest.raises(SystemExit) as e: main([str(tmp_path/'a.png'), '--hint', '1,1'])
+    assert e.value.code == 2
+
+
+# ---- the measured curve
+
+def test_levin_fills_what_edges_enclose():
+    from benchmarks.levin import levin
+    lum = np.full((24, 24), .3)
+    lum[:, 12:] = .8
+    ab, mask = np.zeros((2, 24, 24)), np.zeros((24, 24))
+    ab[:, 12, 3], mask[12, 3] = (.5, -.2), 1
+    mask[12, 20] = 1
+    out = levin(lum, ab, mask)
+    assert np.allclose(out[:, 2:22, 1:10].mean((1, 2)), (.5, -.2), atol=.05)
+    assert np.abs(out[:, :, 15:]).max() < .1
+
+
+def test_more_hints_are_worth_more(colorizer):
+    "True colours as hints, on photos that are installed with the package's dependencies"
+    from benchmarks.hints import rows_of
+    from colorize_lib.photos.samples import carried_photos
+    rows = [[row['psnr'] for row in rows_of(colorizer, p, 'model')] for p in carried_photos()[:4]]
+    gain = np.mean(rows, 0) - np.mean(rows, 0)[0]
+    assert gain[4] > 1.5 # ten hints
+    assert gain[7] > gain[5] > gain[3] > 0
