@@ -39,10 +39,11 @@ class Scale:
     cases = [(64, 16), (128, 8), (256, 4)] if device.type == 'cpu' else [(64, 128), (128, 64), (256, 32)]
     data = [(64, 32), (128, 32), (256, 32), (256, 4)] # the paper's batch, and a small one
     nets, n, photos = ['resnet_unet', 'Unet'], 5, 192 if device.type == 'cpu' else None
-    grow_size, grow_bs = (4, [64, 96, 128, 192]), (64, [2, 4, 8, 16, 32])
+    grow_size = 4, [64, 96, 128, 192]
+    grow_bs = (64, [2, 4, 8, 16, 32]) if device.type == 'cpu' else (256, [16, 32, 64, 128])
     epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
     # pixels of painted photos; loader workers of the reference, which gets the better
-    painted, workers = 640, sorted({0, os.cpu_count()})
+    painted, workers = 640, sorted({0, os.cpu_count()}) if device.type == 'cpu' else [8]
     quality = (64, 16, 4, 2) if device.type == 'cpu' else (256, 32, 10, 3) # pixels, batch, epochs, seeds
     matmul, compiling = 4096, [('resnet_unet', *cases[0]), ('Unet', *cases[0])]
 

@@ -66,11 +66,12 @@ def commands(data, tmp, tiny):
     bench = [python, '-m', 'benchmarks.bench', *folder, *(['--quick'] if tiny else ['--n-photos', '600'])]
     size, bs, secs = (32, 4, 0) if tiny else (128, 64, 60)
     out = lambda name: ['-o', str(Path(tmp)/name)]
-    yield 'Tests', [python, '-m', 'pytest', '-m', 'gpu', '-rA', 'tests/test_gpu.py'], .35
-    yield 'Speed of a step and of an epoch', [*bench, '--only', 'step,epoch', *out('step.md')], .3
-    yield 'Share of the peak', [*bench, '--only', 'peak', *out('peak.md')], .15
-    yield 'Compiling', [*bench, '--only', 'compile', *out('compile.md')], .2
-    yield 'A short training', [python, '-c', TRAIN, data or '', *map(str, (size, bs, secs, int(tiny)))], .25
+    yield 'Tests', [python, '-m', 'pytest', '-m', 'gpu', '-rA', 'tests/test_gpu.py'], .25
+    yield 'Speed of a step and of an epoch', [*bench, '--only', 'step,epoch', *out('step.md')], .25
+    yield 'A short training', [python, '-c', TRAIN, data or '', *map(str, (size, bs, secs, int(tiny)))], .2
+    yield 'Share of the peak', [*bench, '--only', 'peak', *out('peak.md')], .1
+    yield 'The best batch size', [*bench, '--only', 'growth', *out('growth.md')], .1
+    yield 'Compiling', [*bench, '--only', 'compile', *out('compile.md')], .1
 
 
 def main(argv=None):

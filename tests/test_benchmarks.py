@@ -1,6 +1,10 @@
 "The benchmark runs, names what it measured, and compares like with like. Nothing here is timed."
-import pytest
+import sys
 
+import pytest
+import torch
+
+from benchmarks import gpu
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
 
@@ -42,3 +46,18 @@ def test_every_part_can_be_chosen(capsys):
     assert 'stpe: choose from step, data' in capsys.readouterr().err
     with pytest.raises(SystemExit) as e: main(['no/such/folder', '--quick'])
     assert 'no/such/folder: no such file or folder' in str(e.value.code)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_make_gpu_without_a_gpu(tmp_path, capsys):
+    "One line; with --tiny its parts run on the CPU, and what fails is in the report, too"
+    gpu.main([])
+    assert capsys.readouterr().out == 'make gpu: there is no GPU here that PyTorch can use, so nothing was run\n'
+    out = tmp_path/'GPU.md'
+    gpu.main(['--tiny', '--only', 'A short', '-o', str(out)])
+    text = out.read_text(encoding='utf-8')
+    assert '| A short training | passed |' in text
+    assert 'photos of 32 pixels, batches of 4, 1 epochs' in text
+    shares = [share for *_, share in gpu.commands(None, tmp_path, tiny=True)]
+    assert sum(shares) <= 1 # of nine minutes, so that no part is cut off
+    assert gpu.run('A part', [sys.executable, '-c', 'print("half"); 1/0'], 60)['status'] == 'failed (1)'

@@ -20,7 +20,7 @@ from colorize_lib.engine.dry_run import DryRun, DryRunError, gpu_facts
 from colorize_lib.engine.learner import colorize_learner, warn_of_memory
 from colorize_lib.engine.memory import LiveBytes, largest_batch, peak_memory, training_steps
 from colorize_lib.engine.weights import generators
-from colorize_lib.lab import colorize_dls, tasks
+from colorize_lib.lab import colorize_dls, get_task, tasks
 from colorize_lib.losses import GANLoss, Regression
 from colorize_lib.networks.classification import Classification
 from colorize_lib.patchgan import PatchGAN
@@ -36,6 +36,7 @@ CUDA, T4, H200 = torch.device('cuda'), (7, 5), (9, 0)
 MAY_READ = '_maybe_opt_step', 'after_train', 'after_validate', 'after_epoch', '_do_epoch_validate'
 SMALL = dict(unet=dict(nf=8, n_down=2), pix2pix_unet=dict(nf=8, n_down=4), resnet_unet=dict(size=64), lite_unet={},
              bin_classifier=dict(nf=8, n_down=2))
+TASK = dict(hinted_unet='grayscale_hints') # others: 'grayscale'
 
 
 @pytest.fixture(scope='module')
@@ -165,7 +166,7 @@ def test_a_step_of_generator_and_discriminator_reads_nothing(pictures, task, pre
 def test_every_generator_trains(pictures, name, precision):
     classes = name == 'bin_classifier'
     loss = Classification(torch.full((529,), 1/529)) if classes else None
-    learn, run = dry_fit(pictures, precision, 'grayscale', name, not classes, loss)
+    learn, run = dry_fit(pictures, precision, TASK.get(name, 'grayscale'), name, not classes, loss)
     assert run.reads() == []
     assert all(p.grad is None or p.grad.dtype == torch.float32 for p in learn.model.parameters())
 
@@ -174,8 +175,10 @@ def test_every_generator_trains(pictures, name, precision):
 @pytest.mark.parametrize('name', list(generators))
 def test_predictions_and_losses_are_float32_where_they_must_be(name, dtype):
     with DryRun():
-        net, D = generators[name](**SMALL[name]).to('cuda'), PatchGAN(nf=8, n_down=2).to('cuda')
-        x, y = torch.zeros(2, 1, 64, 64, device='cuda'), torch.zeros(2, 2, 64, 64, device='cuda')
+        task = get_task(TASK.get(name, 'grayscale'))
+        net = generators[name](**SMALL.get(name, {})).to('cuda')
+        D = PatchGAN(task.n_in + task.n_out, nf=8, n_down=2).to('cuda')
+        x, y = [torch.zeros(2, n, 64, 64, device='cuda') for n in (task.n_in, task.n_out)]
         found = []
         for m in net.modules():
             if isinstance(m, nn.Conv2d): m.register_forward_hook(lambda m, _, out: found.append(out.dtype))
