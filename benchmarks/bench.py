@@ -41,7 +41,7 @@ class Scale:
     nets, n, photos = ['resnet_unet', 'Unet'], 5, 192 if device.type == 'cpu' else None
     grow_size = 4, [64, 96, 128, 192]
     grow_bs = (64, [2, 4, 8, 16, 32]) if device.type == 'cpu' else (256, [16, 32, 64, 128])
-    epoch, flops = cases[1 if device.type == 'cpu' else 2], cases[1]
+    epochs, flops = cases[1:2] if device.type == 'cpu' else cases, cases[1]
     # pixels of painted photos; loader workers of the reference, which gets the better
     painted, workers = 640, sorted({0, os.cpu_count()}) if device.type == 'cpu' else [8]
     quality = (64, 16, 4, 2) if device.type == 'cpu' else (256, 32, 10, 3) # pixels, batch, epochs, seeds
@@ -50,7 +50,7 @@ class Scale:
 
 class Quick(Scale):
     "Seconds: to see that everything runs; its numbers mean nothing"
-    cases, data, nets, n, photos, epoch, flops = [(32, 4)], [(32, 4)], ['tiny Unet'], 2, 12, (32, 4), (32, 4)
+    cases, data, nets, n, photos, epochs, flops = [(32, 4)], [(32, 4)], ['tiny Unet'], 2, 12, [(32, 4)], (32, 4)
     grow_size, grow_bs, matmul, compiling = (2, [32]), (32, [2]), 256, []
     painted, workers, quality = 160, [0], (32, 4, 4, 2)
 
@@ -130,7 +130,10 @@ def reference_trained(net, size, bs, files, epochs, seed):
 
 def bench_epoch(scale, files, tmp):
     "A whole epoch on a folder of photos, from files to trained networks"
-    (size, bs), net = scale.epoch, scale.nets[0]
+    for size, bs in scale.epochs: yield from epoch_rows(scale, files, tmp, size, bs)
+
+def epoch_rows(scale, files, tmp, size, bs):
+    net = scale.nets[0]
     # the better one, by a trial of 16 batches
     w = max(scale.workers, key=lambda w: apart(reference_speed, net, size, bs, files[:16*bs], w))
     say(f'epoch: reference, {len(files)} photos, {size} px, {w} workers')
@@ -139,7 +142,7 @@ def bench_epoch(scale, files, tmp):
                            (scale.nets[-1] if scale is Quick else default, "the library's default")):
         say(f'epoch: {what} ({ours_net})')
         start = time.perf_counter()
-        dls = our_dls(files, size, bs, tmp/f'epoch{ours_net}{what[:3]}')
+        dls = our_dls(files, size, bs, tmp/f'epoch{size}{ours_net}{what[:3]}')
         ready = time.perf_counter() - start
         (learn, gan), clock = make_learner(ours_net, dls), EpochClock()
         with learn.no_bar(), learn.no_logging(): learn.fit(2, 1e-4, cbs=[gan, clock])
