@@ -38,9 +38,7 @@ bench: $(READY)
 
 # no network and no .venv: a machine with a GPU brings its own PyTorch, and WHEELS what else is missing
 gpu:
-	@$(PYTHON) -c 'import fastai, skimage, pytest' 2>/dev/null || test -z "$(WHEELS)" || \
-		$(PYTHON) -m pip install -q --no-index --find-links "$(WHEELS)" fastai scikit-image pytest filelock safetensors ipywidgets anywidget accelerate
-	@$(PYTHON) -m benchmarks.gpu $(if $(DATA),"$(DATA)") $(ARGS)
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m benchmarks.gpu $(if $(DATA),"$(DATA)") $(if $(WHEELS),--wheels "$(WHEELS)") $(ARGS)
 
 export: $(READY)
 	$(BIN)/nbdev-export

@@ -9,13 +9,22 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
+from importlib import invalidate_caches
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 530 # seconds in all
 TRAIN = '''
 import sys, time, torch
-from colorize_lib.all import *
+from colorize_lib.engine.learner import colorize_learner
+from colorize_lib.lab import colorize_dls
+from colorize_lib.patchgan import PatchGAN
+from colorize_lib.photos.pictures import photo_files
+from colorize_lib.photos.samples import sample_photos
+from colorize_lib.results import evaluate
+from colorize_lib.training import PatchGANTrainer
+from colorize_lib.unet import Unet
 folder, size, bs, seconds, tiny = sys.argv[1], *map(int, sys.argv[2:6])
 photos = photo_files(folder) if folder else sample_photos(40 if tiny else 800, size)
 dls = colorize_dls(photos, size=size, bs=bs)
@@ -31,6 +40,19 @@ print(f'{len(dls.train.dataset)} photos of {size} pixels, batches of {bs}, {epoc
       f'L1 {losses[0]["loss_G_L1"]:.2f} to {losses[-1]["loss_G_L1"]:.2f}; '
       f'PSNR {table.psnr.mean():.2f} dB, gray {table.psnr_gray.mean():.2f} dB')
 '''
+
+
+NEEDED = 'fastai', 'fasttransform', 'skimage', 'safetensors', 'filelock', 'pytest' # what tests and benchmarks import
+
+
+def install_missing(wheels):
+    "What this Python lacks, from a folder of wheels: without network, and without touching its torch"
+    def missing(): return [o for o in NEEDED if not find_spec(o)]
+    if missing() and wheels: # each wheel as it is: fastai's list of requirements is longer than what we use of it
+        files = [str(o) for o in sorted(Path(wheels).glob('*.whl')) if not o.name.startswith('torch')]
+        subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '--no-deps', *files])
+        invalidate_caches()
+    if missing(): sys.exit(f'make gpu: this Python has no {", ".join(missing())}: WHEELS=folder of their wheels')
 
 
 def run(title, command, limit):
@@ -77,6 +99,7 @@ def commands(data, tmp, tiny):
 def main(argv=None):
     parser = ArgumentParser('gpu', description=__doc__.splitlines()[0])
     parser.add_argument('photos', nargs='?', help='folder of photos; without it, painted ones')
+    parser.add_argument('--wheels', help='folder of wheels for what this Python lacks')
     parser.add_argument('--tiny', action='store_true', help='without a GPU: to see that the report comes')
     parser.add_argument('--only', default='', help='parts by the beginning of their title, separated by commas')
     parser.add_argument('-o', '--out', default=str(ROOT/'benchmarks'/'GPU.md'), help='the file to write')
@@ -86,6 +109,7 @@ def main(argv=None):
     if not torch.cuda.is_available() and not args.tiny:
         print('make gpu: there is no GPU here that PyTorch can use, so nothing was run')
         return
+    install_missing(args.wheels)
     from benchmarks.measure import machine
     end, parts = time.perf_counter() + LIMIT, []
     with tempfile.TemporaryDirectory() as tmp:

@@ -49,7 +49,7 @@ def test_every_part_can_be_chosen(capsys):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_make_gpu_without_a_gpu(tmp_path, capsys):
+def test_make_gpu_without_a_gpu(tmp_path, capsys, monkeypatch):
     "One line; with --tiny its parts run on the CPU, and what fails is in the report, too"
     gpu.main([])
     assert capsys.readouterr().out == 'make gpu: there is no GPU here that PyTorch can use, so nothing was run\n'
@@ -61,3 +61,6 @@ def test_make_gpu_without_a_gpu(tmp_path, capsys):
     shares = [share for *_, share in gpu.commands(None, tmp_path, tiny=True)]
     assert sum(shares) <= 1 # of nine minutes, so that no part is cut off
     assert gpu.run('A part', [sys.executable, '-c', 'print("half"); 1/0'], 60)['status'] == 'failed (1)'
+    gpu.install_missing(None) # nothing is missing
+    monkeypatch.setattr(gpu, 'NEEDED', ('pytest', 'no_such_module'))
+    with pytest.raises(SystemExit, match='this Python has no no_such_module: WHEELS='): gpu.install_missing(None)
