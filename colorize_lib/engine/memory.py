@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from .checks import check_choice
 from .dry_run import DryRun
 from .speed import FusedAdam
-from ..losses import GANLoss, discriminator_losses, generator_losses
+from ..training import pix2pix_step
 
 # %% ../../nbs/engine/11_memory.ipynb #37e7c2d5
 class LiveBytes(TorchDispatchMode):
@@ -54,25 +54,20 @@ def training_steps(
     n=2, # how many steps
 ):
     "Steps of a training, to see what they need"
-    dtype, gan = {'bf16': torch.bfloat16, 'fp16': torch.float16}.get(precision), GANLoss()
+    dtype = {'bf16': torch.bfloat16, 'fp16': torch.float16}.get(precision)
     opt_G, opt_D = [m and FusedAdam([p for p in m.parameters() if p.requires_grad]) for m in (G, D)]
     for _ in range(n):
         with torch.autocast(x.device.type, dtype, enabled=dtype is not None):
-            pred = G(x)
-            if D: _step_D(D, opt_D, gan, x, y, pred.detach())
-            # a classifier predicts another shape than colours; any loss keeps the same activations
-            loss = F.l1_loss(pred.float(), y) if pred.shape == y.shape else pred.float().mean()
-            if D: loss = generator_losses(gan, D(x, pred), loss, 100)['loss_G']
-        loss.backward()
-        opt_G.step()
-        opt_G.zero_grad()
+            if D: pix2pix_step(G, D, opt_G, opt_D, x, y)
+            else: _l1_step(G, opt_G, x, y)
 
-def _step_D(D, opt, gan, x, y, fake):
-    D.requires_grad_(True)
-    opt.zero_grad()
-    discriminator_losses(gan, D(x, y), D(x, fake))['loss_D'].backward()
+def _l1_step(G, opt, x, y):
+    pred = G(x)
+    # a classifier predicts another shape than colours; any loss keeps the same activations
+    loss = F.l1_loss(pred.float(), y) if pred.shape == y.shape else pred.float().mean()
+    loss.backward()
     opt.step()
-    D.requires_grad_(False)
+    opt.zero_grad()
 
 # %% ../../nbs/engine/11_memory.ipynb #f7600fff
 def _valueless(model):
