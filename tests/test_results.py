@@ -150,6 +150,6 @@ def test_loss_table_and_curves(learn):
 
 def test_gallery(learn):
     fig = gallery(learn, n=4)
-    assert [ax.get_title() for ax in fig.axes[:6]] == ['input', 'prediction', 'truth']*2
+    assert [ax.get_title() for ax in fig.axes[:6]] == ['input', 'prediction', 'ground truth']*2
     assert len(fig.axes) == 12
     assert len(gallery(learn, n=100).axes) == 24 # as many as there are

@@ -114,7 +114,9 @@ def finished(colab, tmp_path_factory):
     return get
 
 
-@pytest.mark.parametrize('stem', [p.stem for p in TUTORIALS])
+# the longest one runs with the slow tests
+@pytest.mark.parametrize('stem', [pytest.param(p.stem, marks=[pytest.mark.slow] if 'reproduce' in p.stem else [])
+                                  for p in TUTORIALS])
 def test_tutorial_runs_from_the_wheel_alone(stem, finished, colab):
     _, text, outputs = finished(stem)
     assert f'COLORIZE_LIB {colab[1]}/colorize_lib/__init__.py' in text
@@ -159,6 +161,7 @@ def test_two_gpus_are_two_processes(colab, tmp_path):
     assert len((tmp_path/'coco_run/history.jsonl').read_text().splitlines()) == 6 # of one process, not of both
 
 
+@pytest.mark.slow
 def test_every_result_of_the_reproduction_says_which_run_it_is_from(finished):
     _, text, outputs = finished('04_reproduce_the_paper')
     shown = [''.join(data.get('text/html', data.get('text/markdown'))) for o in outputs
@@ -176,6 +179,7 @@ def rows_of(html):
     return [cell(row) for row in re.findall(r'<tr.*?</tr>', html, re.S)]
 
 
+@pytest.mark.slow
 def test_reproduction_has_the_papers_table_beside_ours_and_a_conclusion_for_each_claim(finished):
     tables = [''.join(o['data']['text/html']) for o in finished('04_reproduce_the_paper')[2]
               if 'text/html' in o.get('data', {})]
