@@ -189,6 +189,10 @@ def test_predictions_and_losses_are_float32_where_they_must_be(name, dtype):
                 *(GANLoss(k)(D(x, pred), True) for k in GANLoss.modes)]
         assert set(found) == {dtype}
         assert {o.dtype for o in losses} == {torch.float32} and {o.is_cuda for o in losses} == {True}
+        sum(losses).backward()
+        nets = [net] if name == 'bin_classifier' else [net, D]
+        grads = [p.grad for m in nets for p in m.parameters() if p.requires_grad]
+        assert all(g is not None and g.dtype == torch.float32 for g in grads)
 
 
 def test_gradscaler_alone_is_asked_in_a_step_in_float16(pictures):
