@@ -1,11 +1,11 @@
 # Each target sets up what it needs in .venv and can be run again at once.
 #   make demo               train and colour in a few minutes      make demo DATA=my/photos
-#   make test               lint, all notebooks, all tests but the few slow ones: on two cores some ten minutes
+#   make test               lint, all notebooks, all tests but the few slow ones: on two cores ten to twenty minutes
 #   make slow               the slow ones; .ci/run runs both
 #   make lab                the notebooks in JupyterLab
 #   make voila              the app alone, in a browser
 #   make bench              speed and memory against a plain loop     make bench DATA=my/photos
-#   make gpu                all that needs a GPU, in nine minutes      make gpu DATA=my/photos WHEELS=folder
+#   make gpu                all that needs a GPU, nine minutes at most     make gpu DATA=my/photos WHEELS=folder
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
