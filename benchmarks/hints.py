@@ -71,19 +71,25 @@ def at_points(maps, idxs, cells):
     return F.grid_sample(small, (xy + .5)/32 - 1, align_corners=False, padding_mode='border')
 
 
-def step_loss(attention, maps, idxs, k, n, rng):
-    "The mean over photos of the logarithm of the squared error at `n` places, after up to `k` hints"
-    cells = torch.from_numpy(np.stack([rng.permutation(64*64)[:k + n] for _ in idxs]))
-    lab, pred = at_points(maps['lab'], idxs, cells), at_points(maps['b128'], idxs, cells)
-    levels = [lab[:, :1], *(at_points(maps[o], idxs, cells) for o in LEVELS)]
+def described(attention, maps, idxs, cells):
+    "Cells of photos as attention sees them, and their true `(lum, ab)`"
+    lum, ab = at_points(maps['lab'], idxs, cells).split([1, 2], 1)
+    levels = [lum, *(at_points(maps[o], idxs, cells) for o in LEVELS)]
     place = torch.stack([cells % 64 + .5, cells//64 + .5], 1)[..., None]/64
-    described = attention.describe(levels, torch.cat([place, lab[:, :1]], 1))
-    hints, places = [Described(*[o[..., part] for o in described]) for part in (slice(k), slice(k, None))]
-    off = (lab[:, 1:] - pred)[..., 0].transpose(1, 2)
+    return attention.describe(levels, torch.cat([place, lum], 1), at_points(maps['b128'], idxs, cells)), lum, ab
+
+
+def step_loss(attention, maps, idxs, k, n, rng):
+    "The mean over photos of the logarithm of the squared error in RGB at `n` places, after up to `k` hints"
+    cells = torch.from_numpy(np.stack([rng.permutation(64*64)[:k + n] for _ in idxs]))
+    found, lum, ab = described(attention, maps, idxs, cells)
+    hints, places = [Described(*[o[..., part] for o in found]) for part in (slice(k), slice(k, None))]
     counts = np.exp(rng.uniform(math.log(max(1, k/4)), math.log(k + .01), len(idxs)))
     valid = (torch.arange(k)[None] < torch.from_numpy(np.ceil(counts).clip(max=k))[:, None]).float()
-    found = attention.spread(places, hints, valid, off[:, :k]*valid[..., None])
-    return ((found - off[:, k:]).pow(2).mean((1, 2)) + 2e-4).log().mean()
+    color = ab[:, :, :k, 0].transpose(1, 2)*valid[..., None]
+    pred = places.ab + attention.spread(places, hints, valid, color).transpose(1, 2)
+    rgb = [lab_to_rgb(denormalize_lab(lum[:, :, k:], o), clamp=False) for o in (pred[..., None], ab[:, :, k:])]
+    return ((rgb[0] - rgb[1]).pow(2).mean((1, 2, 3)) + 2e-4).log().mean()
 
 
 def train(args):

@@ -21,7 +21,7 @@ from .lite_unet import Lite0, LiteUnet
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #9fad58a8
 class HintAttention(nn.Module):
-    "Spreads differences from hints to all places that look alike: attention, then what it leaves is solved for"
+    "Spreads hints to all places that look alike: attention, then what it leaves is solved for"
     def __init__(self,
         channels, # of the feature maps that it reads
         nh=128, # channels of its hidden layer
@@ -29,14 +29,16 @@ class HintAttention(nn.Module):
         nd=8, # learned coordinates of each
     ):
         super().__init__()
-        self.heads, self.sizes = heads, (heads, heads, heads, 32, 1)
+        self.heads, self.sizes = heads, (heads, heads, 3*heads, 32, 1)
         self.norms = nn.ModuleList([nn.BatchNorm2d(n, affine=False) for n in channels])
         self.hidden = nn.ModuleList([nn.Conv2d(n, nh, 1) for n in channels])
         self.direct = nn.ModuleList([nn.Conv2d(n, 2*heads*nd, 1, bias=False) for n in channels])
         self.out, self.traits = nn.Conv2d(nh, 2*heads*nd, 1), nn.Conv2d(nh, sum(self.sizes), 1)
-        self.mass, self.choice = nn.Linear(heads, 32), nn.Linear(32, heads)
-        for o in (*self.choice.parameters(), *self.traits.parameters()): nn.init.zeros_(o)
-        nn.init.normal_(self.traits.weight[3*heads:-1], std=nh**-.5)
+        self.loudness = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, heads))
+        self.mass, self.choice = nn.Linear(heads, 32), nn.Linear(32, 3*heads)
+        for layer in (self.choice, self.traits, self.loudness[2]):
+            for o in layer.parameters(): nn.init.zeros_(o)
+        nn.init.normal_(self.traits.weight[-33:-1], std=nh**-.5)
         position = torch.linspace(1, 40, heads).sqrt().log().repeat(2) # from wide to narrow
         self.scales = nn.Parameter(torch.stack([position, torch.full((2*heads,), 2.).log()], 1))
         self.mix, self.noise = nn.Parameter(torch.zeros(heads)), nn.Parameter(torch.tensor(-2.))
@@ -46,13 +48,15 @@ class Described(NamedTuple):
     "Places as attention sees them"
     at: torch.Tensor # `(B,2*heads,nd+3,n)`: coordinates, for attention and for the second step
     traits: torch.Tensor # `(B,C,n)`
+    ab: torch.Tensor # `(B,2,n)`: the prediction there
 
 @patch
 def describe(self:HintAttention,
     levels, # feature maps `(B,C,h,w)` of any sizes
     place, # `(B,3,h,w)`: x and y (1 is the short side) and lightness, at the size of the first level
+    ab, # `(B,2,h,w)`: the prediction without hints
 )->Described:
-    "Coordinates and traits of all places"
+    "All that attention knows of places"
     size = levels[0].shape[-2:]
     def summed(convs, maps): # a 1x1 convolution commutes with upsampling, and is cheaper before it
         made = (conv(o) for conv, o in zip(convs, maps, strict=True))
@@ -61,7 +65,23 @@ def describe(self:HintAttention,
     hidden = F.relu(summed(self.hidden, levels))
     learned = (self.out(hidden) + summed(self.direct, levels)).flatten(2).unflatten(1, (2*self.heads, -1))
     known = place.flatten(2)[:, None]*self.scales.exp()[:, [0, 0, 1], None]
-    return Described(torch.cat([learned.float(), known], 2), self.traits(hidden).float().flatten(2))
+    at = torch.cat([learned.float(), known], 2)
+    return Described(at, self.traits(hidden).float().flatten(2), ab.flatten(2))
+
+# %% ../../nbs/networks/05_hint_attention.ipynb #c63832f5
+@patch
+def carried(self:HintAttention,
+    weights, # `(B,heads,n,K)`: how much each place listens to each hint
+    color, # `(B,K,2)`: of the hints
+    seen, # `(B,K,2)`: the prediction at the hints
+    here, # `(B,n,2)`: the prediction at the places
+)->torch.Tensor: # `(B,3*heads,n,2)`
+    "The corrections by each head, in three ways: the difference added, the colour taken, the prediction scaled"
+    factor = ((color*seen).sum(2) + .002)/(seen.pow(2).sum(2) + .002) # 1 where both are nearly gray
+    added = weights @ (color - seen)[:, None]
+    taken = weights @ color[:, None] - weights.sum(3, keepdim=True)*here[:, None]
+    scaled = (weights @ (factor - 1).clamp(-1.5, 1.5)[:, None, :, None])*here[:, None]
+    return torch.cat([added, taken, scaled], 1)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #99237fb4
 def _nearness(a, b):
@@ -73,18 +93,19 @@ def _nearness(a, b):
 def attend(self:HintAttention,
     places, hints, # two `Described`: where corrections are wanted, and where the hints are
     valid, # `(B,K)`: 1, or 0 where there is none
-    differences, # `(B,K,2)`: hint minus prediction
+    color, # `(B,K,2)`: of the hints
 )->torch.Tensor: # `(B,n,2)`
-    "The first step: softmax attention with a null hint, and a choice among the heads"
+    "The first step: softmax attention with a null hint, and a choice among heads and ways"
     silence, _, preferred, mood, _ = places.traits.split(self.sizes, 1)
-    near = _nearness(places.at[:, :self.heads], hints.at[:, :self.heads])
-    near = near + hints.traits[:, self.heads:2*self.heads, None]
+    here, seen = places.ab.transpose(1, 2), hints.ab.transpose(1, 2)
+    said = torch.cat([color, seen, color - seen, color.norm(dim=2)[..., None], seen.norm(dim=2)[..., None]], 2)
+    loud = hints.traits[:, self.heads:2*self.heads] + self.loudness(said*4).transpose(1, 2)
+    near = _nearness(places.at[:, :self.heads], hints.at[:, :self.heads]) + loud[:, :, None]
     near = near.masked_fill(valid[:, None, None] == 0, -1e4)
     weights = torch.cat([near, silence[..., None] - 2], 3).softmax(3)[..., :-1]
     mass = self.mass(weights.sum(3).transpose(1, 2)) # how much each head has found
     choice = preferred.transpose(1, 2) + self.choice(F.relu(mass + mood.transpose(1, 2)))
-    heads = weights @ differences[:, None] # (B,heads,n,2)
-    return (heads*choice.softmax(2).transpose(1, 2)[..., None]).sum(1)
+    return (self.carried(weights, color, seen, here)*choice.softmax(2).transpose(1, 2)[..., None]).sum(1)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #2880d5c4
 @patch
@@ -97,14 +118,13 @@ def alike(self:HintAttention,
     return kernels.sum(1)*reach_a[..., None]*reach_b[:, None]
 
 @patch
-def spread(self:HintAttention, places, hints, valid, differences):
+def spread(self:HintAttention, places, hints, valid, color):
     "Both steps; arguments and result as of `attend`"
-    first = self.attend(places, hints, valid, differences)
-    left = (differences - self.attend(hints, hints, valid, differences))*valid[..., None]
+    left = color - hints.ab.transpose(1, 2) - self.attend(hints, hints, valid, color)
     among = self.alike(hints, hints)*valid[:, None]*valid[..., None]
     among = among + torch.eye(among.shape[-1], device=among.device)*(F.softplus(self.noise) + 1e-4)
-    solved = torch.cholesky_solve(left, torch.linalg.cholesky_ex(among).L)
-    return first + (self.alike(places, hints)*valid[:, None]) @ solved
+    solved = torch.cholesky_solve(left*valid[..., None], torch.linalg.cholesky_ex(among).L)
+    return self.attend(places, hints, valid, color) + (self.alike(places, hints)*valid[:, None]) @ solved
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #3ef192c6
 def hint_points(
@@ -188,13 +208,15 @@ class Encoded(NamedTuple):
     places: Described # all cells of a grid
     grid: tuple # its rows and columns
 
+def _cells(pred): return F.avg_pool2d(_fill(pred[:, -2:].float()), 4)
+
 @patch
 def encode(self:HintedUnet,
     x, # `(B,n_in-3,H,W)`: the input without hints
 )->Encoded:
     "All that does not depend on hints"
     pred, levels, place = self.features(x)
-    return Encoded(pred, self.attention.describe(levels, place), place.shape[-2:])
+    return Encoded(pred, self.attention.describe(levels, place, _cells(pred)), place.shape[-2:])
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #5f6f633a
 def _take(maps, at):
@@ -215,9 +237,9 @@ def correct(self:HintedUnet,
     with torch.autocast(pred.device.type, enabled=False):
         at, color, valid = hint_points(_fill(hints.float(), 'constant'), k or self.k)
         rest, ab = pred.float().split([pred.shape[1] - 2, 2], 1)
-        seen = _take(F.avg_pool2d(_fill(ab), 4).flatten(2), at).transpose(1, 2)
-        points = Described(*[_take(o, at) for o in encoded.places])
-        spread = self.attention.spread(encoded.places, points, valid, (color - seen)*valid[..., None])
+        places = encoded.places._replace(ab=_cells(pred).flatten(2))
+        points = Described(*[_take(o, at) for o in places])
+        spread = self.attention.spread(places, points, valid, color)
         spread = spread.transpose(1, 2).unflatten(2, encoded.grid)
         spread = F.interpolate(spread, scale_factor=4, mode='bilinear')[..., :ab.shape[-2], :ab.shape[-1]]
         return torch.cat([rest, (ab + spread).clamp(-1, 1)], 1)
