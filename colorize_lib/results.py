@@ -181,7 +181,7 @@ def plot_step(
     flat = lambda ab: colors(torch.full_like(lum, .3), ab) # at one lightness
     real, predicted = [((D(lum, o)[0, 0].float().sigmoid() - .2)/.6).clamp(0, 1) for o in (ab, fake)] # black is 20%
     pictures = colors(lum, ab), flat(ab), (lum[0, 0] + 1)/2, flat(fake), real, predicted
-    value, of_D, of_G = {k: f'{k} {losses[k]:.2f}' for k in loss_names}, 'lightblue', 'moccasin'
+    value, of_D, of_G = {k: f'{k} {float(losses[k]):.2f}' for k in loss_names}, 'lightblue', 'moccasin'
     boxes = [(.35, .23, 'G', of_G), (.635, .75, 'D', of_D), (.635, .23, 'D', of_D),
              (.94, .75, f"real? {value['loss_D_real']}", of_D), (.94, .30, f"fake? {value['loss_D_fake']}", of_D),
              (.94, .16, f"real? {value['loss_G_GAN']}", of_G), (.58, .53, f"lambda*L1: {value['loss_G_L1']}", of_G)]
