@@ -29,7 +29,7 @@ from colorize_lib.photos.pictures import open_photo, photo_files
 
 COUNTS = 1, 2, 5, 10, 20, 50, 100
 LEVELS = dict(f2=(16, 64), f4=(24, 64), f8=(40, 32), f16=(112, 16), f32=(320, 8), d8=(128, 32), d4=(64, 64))
-OTHERS = dict(b128=(2, 64), lab=(3, 64)) # the prediction at 128 pixels, as `Colorizer` makes it, and the truth
+OTHERS = dict(pred=(2, 64), lab=(3, 64)) # the prediction as `Colorizer` makes it, and the truth
 
 
 def square(path, side=256): return ImageOps.fit(open_photo(path, side), (side, side), Image.BICUBIC)
@@ -43,8 +43,8 @@ def features_of(net, colorizer, photo):
     "All that training needs of a photo, on a grid of 64x64"
     lum, ab = normalize_lab(rgb_to_lab(tensor(photo)))
     _, levels, _ = net.features(lum.contiguous(memory_format=torch.channels_last))
-    pred = F.avg_pool2d(colorizer._predict(photo, 128)[1], 2)
-    return dict(zip(LEVELS, levels[1:])) | dict(b128=pred, lab=F.avg_pool2d(torch.cat([lum, ab], 1), 4))
+    pred = F.interpolate(colorizer._predict(photo, 128)[1], (64, 64), mode='area')
+    return dict(zip(LEVELS, levels[1:])) | dict(pred=pred, lab=F.avg_pool2d(torch.cat([lum, ab], 1), 4))
 
 
 def cache_features(files, net, colorizer, folder):
@@ -76,7 +76,7 @@ def described(attention, maps, idxs, cells):
     lum, ab = at_points(maps['lab'], idxs, cells).split([1, 2], 1)
     levels = [lum, *(at_points(maps[o], idxs, cells) for o in LEVELS)]
     place = torch.stack([cells % 64 + .5, cells//64 + .5], 1)[..., None]/64
-    return attention.describe(levels, torch.cat([place, lum], 1), at_points(maps['b128'], idxs, cells)), lum, ab
+    return attention.describe(levels, torch.cat([place, lum], 1), at_points(maps['pred'], idxs, cells)), lum, ab
 
 
 def step_loss(attention, maps, idxs, k, n, rng):

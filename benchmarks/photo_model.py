@@ -6,6 +6,7 @@ It starts from the packaged model. The decoder learns, and the encoder's deep ha
 The loss is what the card measures: the PSNR of each photo, and the share of the true colorfulness, which a multiplier
 holds at `--colorfulness`. An average of the weights is what is kept. Interrupted, it goes on at the last epoch."""
 import argparse
+import copy
 import json
 import math
 import random
@@ -16,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from colorize_lib.apply.colorizer import weights_file
 from colorize_lib.engine.metrics import colorfulness
 from colorize_lib.engine.weights import save_weights
 from colorize_lib.lab import colorize_dls, denormalize_lab, lab_to_rgb
@@ -24,7 +24,7 @@ from colorize_lib.networks.hint_attention import _trained
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 
-RELEASED = 3 # stages of the encoder from this one on learn: at an 16th of the size and below, where steps are cheap
+RELEASED = 3 # stages of the encoder from this one on learn: at a 16th of the size and below, where steps are cheap
 
 
 def forward(net, x):
@@ -43,6 +43,13 @@ def losses(lum, pred, ab):
     found = lab_to_rgb(denormalize_lab(lum, pred), clamp=False)
     errors = (found - true).pow(2).mean((1, 2, 3))
     return (errors + 3e-4).log(), colorfulness(found.clamp(0, 1)).mean()/colorfulness(true).mean()
+
+
+def stronger(net, factor):
+    "A copy of which all colours are this much stronger"
+    net = copy.deepcopy(net)
+    for o in net.head.parameters(): o.data.mul_(factor) # before the tanh, which is nearly linear there
+    return net
 
 
 @torch.no_grad()
@@ -69,7 +76,7 @@ def train(args):
     random.Random(args.seed).shuffle(files)
     dls = colorize_dls(files, args.size, args.bs, n_valid=128, seed=args.seed, zoom=2., cache=args.cache)
     net = LiteUnet(1, 2).to(memory_format=torch.channels_last)
-    if args.start: net.load_state_dict(_trained(str(weights_file(args.start)) if Path(args.start).suffix else args.start))
+    if args.start: net.load_state_dict(_trained(args.start))
     deep = [p for stage in net.encoder.stages[RELEASED:] for p in stage.requires_grad_(True).parameters()]
     decoder = [p for k, p in net.named_parameters() if not k.startswith('encoder')]
     groups = [dict(params=decoder, lr=args.lr, top=args.lr), dict(params=deep, lr=args.lr/5, top=args.lr/5)]
@@ -108,8 +115,9 @@ def train(args):
         torch.save(dict(net=net.state_dict(), mean=mean.state_dict(), opt=opt.state_dict(), weight=weight, share=share,
                         epoch=epoch + 1), f'{part}.part')
         Path(f'{part}.part').rename(part)
-        config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=2), task='grayscale', size=args.size)
-        save_weights(mean.module, out/'generator.safetensors', config)
+        config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=2), task='grayscale', size=args.size,
+                      scales=[1, 2])
+        save_weights(stronger(mean.module, args.factor), out/'generator.safetensors', config)
 
 
 def main(argv=None):
@@ -125,6 +133,7 @@ def main(argv=None):
     add('--epochs', type=int, default=20, help='in all')
     add('--decay', type=float, default=4, help='epochs at the end, over which the rates fall to zero')
     add('--colorfulness', type=float, default=.68, help='share of the true colorfulness')
+    add('--factor', type=float, default=1.04, help='of the colours: gives back what the mean over two sizes takes')
     add('--seed', type=int, default=0)
     add('--cache', help='folder for decoded photos')
     train(parser.parse_args(argv))

@@ -121,6 +121,7 @@ class Colorizer:
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
         self.config, self.task, self.lock = config, picture_tasks[task](), Lock()
         self.size, self.saturation = config.get('size', 256), config.get('saturation', 1.)
+        self.scales = config.get('scales', (1,)) # of the size, ascending; predictions at all of them are averaged
         self.takes_hints = getattr(model, 'takes_hints', False)
 
 # %% ../../nbs/apply/02_colorizer.ipynb #b350ab4b
@@ -147,12 +148,20 @@ def _run(self:Colorizer, photo, size):
     if not pred.isfinite().all(): raise ValueError('the network predicts NaN or infinity')
     return x, pred
 
+# %% ../../nbs/apply/02_colorizer.ipynb #53f88dc7
+@patch
+def _at_scales(self:Colorizer, photo, size):
+    "`(input, prediction)` at the largest scale; the prediction is the mean over all scales"
+    inputs, preds = zip(*[self._run(photo, round(size*scale)) for scale in self.scales])
+    whole = inputs[-1].shape[-2:]
+    return inputs[-1], sum(F.interpolate(o, whole, mode='bilinear') for o in preds)/len(preds)
+
 # %% ../../nbs/apply/02_colorizer.ipynb #ba14c548
 @patch
 def _predict(self:Colorizer, photo, size, name='photo'):
     "`(input, prediction)` at `size`, or at the size that memory allows"
     while True:
-        try: return self._run(photo, size)
+        try: return self._at_scales(photo, size)
         except (MemoryError, RuntimeError) as e:
             if not _out_of_memory(e) or size <= 32: raise
         gc.collect() # outside of `except`: until its end the error keeps the activations alive
