@@ -7,7 +7,9 @@ Training: the base network stays as it is, so its features are computed once and
 A step looks at random places of each photo, some as hints and some as places to correct.
 Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours."""
 import argparse
+import hashlib
 import math
+import os
 import random
 import time
 from pathlib import Path
@@ -47,17 +49,28 @@ def features_of(net, colorizer, photo):
     return dict(zip(LEVELS, levels[1:])) | dict(b128=pred, lab=F.avg_pool2d(torch.cat([lum, ab], 1), 4))
 
 
+def fingerprint(files, net):
+    "Changes with the photos, their order, and the network that sees them"
+    found = hashlib.sha256()
+    for f in files: found.update(f'{Path(f).resolve()} {os.stat(f).st_size} {os.stat(f).st_mtime_ns}\n'.encode())
+    for k, v in net.base.state_dict().items(): found.update(k.encode() + v.numpy().tobytes())
+    return found.hexdigest()
+
+
 def cache_features(files, net, colorizer, folder):
-    "Memory maps of the features of photos; what is there already is used"
+    "Memory maps of the features of photos; those of the same photos and network are used again"
     folder.mkdir(parents=True, exist_ok=True)
+    whose, done = fingerprint(files, net), folder/'train_done.txt'
     shapes = {k: (len(files), c, n, n) for k, (c, n) in (LEVELS | OTHERS).items()}
     paths = {k: folder/f'train_{k}.npy' for k in shapes}
-    if not (folder/'train_done.npy').exists():
+    if not done.exists() or done.read_text() != whose:
+        done.unlink(missing_ok=True) # or a cache that is half made would count as the old one
         maps = {k: np.lib.format.open_memmap(paths[k], 'w+', np.float16, s) for k, s in shapes.items()}
         for i, file in enumerate(files):
             for k, v in features_of(net, colorizer, square(file)).items(): maps[k][i] = v[0].half().numpy()
             if i % 100 == 0: print(f'{i} of {len(files)} photos', flush=True)
-        np.save(folder/'train_done.npy', len(files))
+        for o in maps.values(): o.flush()
+        done.write_text(whose)
     return {k: np.load(p, mmap_mode='r') for k, p in paths.items()}
 
 

@@ -224,7 +224,7 @@ def __call__(self:Colorizer,
         raise ValueError(f'saturation={saturation!r}: needs to be a number, 0 or more')
     photo, name = open_photo(item, alpha=True), photo_name(item)
     info = photo.info
-    hints = check_hints(hints, photo.size) if hints else []
+    hints = [] if hints is None else check_hints(hints, photo.size)
     try:
         self._warn_of_another_task(photo, name)
         photo = self.task.prepare(photo)

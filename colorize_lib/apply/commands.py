@@ -117,7 +117,7 @@ def _do(job, args, colorizer, written):
     from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError, open_photo
     wanted = [o for o in (job.target, job.compare) if o]
-    missing = [o for o in wanted if args.force or not os.path.lexists(o)]
+    missing = [o for o in wanted if args.force or args.hint or args.hints or not os.path.lexists(o)]
     for o in wanted: # where a and A are the same name, the plan could not know
         if os.path.lexists(o) and same_file(o) in written:
             raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
@@ -126,6 +126,7 @@ def _do(job, args, colorizer, written):
     try: image = colorizer()(job.photo, size=args.size, saturation=args.saturation, hints=_hints(job, args))
     except HintError as e: raise PhotoError(job.photo, str(e)) from e
     for o in missing:
+        if os.path.lexists(o) and not args.force: _say(f'{o}: written again, with the hints')
         save_photo(image if o == job.target else side_by_side(open_photo(job.photo, 1600), image), o)
         written.add(same_file(o))
     return 'done'
@@ -195,7 +196,8 @@ def _lazy_colorizer(args):
 
 # %% ../../nbs/apply/04_commands.ipynb #cdc2a78e
 def _summary(jobs):
-    words = dict(done='coloured', skipped='skipped, their results are there', failed='failed', todo='not reached')
+    skipped = 'skipped, their results are there (--force writes them again)'
+    words = dict(done='coloured', skipped=skipped, failed='failed', todo='not reached')
     count = {status: sum(job.status == status for job in jobs) for status in words}
     _say(', '.join(f'{n} {words[status]}' for status, n in count.items() if n or status == 'done'))
     return count
