@@ -204,8 +204,9 @@ def test_a_model_without_hint_channels_says_so(gray):
 @pytest.mark.parametrize('hints,text', [
     ([(300, 5, 'red')], 'hint 1.*outside the photo, which has 300x300'), ([(5, -1, 'red')], 'outside'),
     ([(5, 5, 'red'), (float('nan'), 5, 'red')], 'hint 2.*finite'), ([(5, 5, 'reddish')], 'hint 1.*not a colour'),
-    ([(5, 5, (1, 2, 300))], 'not a colour'), ([(5, 5)], 'expected'), ([7], 'expected'), (7, 'expected a list'), ('h.json', 'read_hints'),
-    ([(5, 5, None)], 'not a colour'), ([(10**400, 5, 'red')], 'finite'), ([(5, 5, (10**400, 0, 0))], 'not a colour'), ([(5, 5, 'red', 0)], 'radius'),
+    ([(5, 5, (1, 2, 300))], 'not a colour'), ([(5, 5)], 'expected'), ([7], 'expected'),
+    (7, 'expected a list'), ('h.json', 'read_hints'), ([(10**400, 5, 'red')], 'finite'),
+    ([(5, 5, None)], 'not a colour'), ([(5, 5, (10**400, 0, 0))], 'not a colour'), ([(5, 5, 'red', 0)], 'radius'),
     ([(5.2, 5, 'red'), (5.7, 5, 'blue')], 'hints 1 and 2 are at the same place'),
     ([(i, 0, 'red') for i in range(200)], '200 hints: at most 128')])
 def test_wrong_hints_are_named(colorizer, gray, hints, text):
@@ -235,7 +236,8 @@ def test_hints_become_channels_at_their_places():
     '{"format": "colorize_lib hints", "hints": [{"x": 1, "y": 1}], "width": 9, "height": 9}',
     '{"format": "colorize_lib hints", "hints": [{"x": 1, "y": 10, "color": "red"}], "width": 9, "height": 9}',
     '{"format": "colorize_lib hints", "hints": [], "width": Infinity, "height": 9}', '['*10**5,
-    '{"format": "colorize_lib hints", "hints": [{"x": 1%s, "y": 1, "color": "red"}], "width": 9, "height": 9}' % ('0'*400),
+    '{"format": "colorize_lib hints", "width": 9, "height": 9, "hints": [{"x": 1%s, "y": 1, "color": "red"}]}' % (
+        '0'*400),
     '{"format": "colorize_lib hints", "hints": [{"x": 1, "y": 1, "color": "rgb(300,0,0)"}], "width": 9, "height": 9}',
     '{"format": "colorize_lib hints", "width": 90, "height": 90, "hints": [%s]}' % ', '.join(
         '{"x": %d, "y": %d, "color": "red"}' % (i % 90, i//90) for i in range(1000))])
