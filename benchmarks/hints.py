@@ -2,10 +2,12 @@
 
     python -m benchmarks.hints train PHOTOS -o grayscale.safetensors
     python -m benchmarks.hints measure PHOTOS -o benchmarks/hints.csv
+    python -m benchmarks.hints reference PHOTOS PHOTOS_OF_ONE_KIND -o benchmarks/hint_references.csv
 
 Training: the base network stays as it is, so its features are computed once and kept on disk (0.8 MB a photo).
 A step looks at random places of each photo, some as hints and some as places to correct.
-Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours."""
+Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours.
+References: the hints of a photo are taken from another photo, good ones and bad ones."""
 import argparse
 import hashlib
 import math
@@ -22,7 +24,8 @@ from PIL import Image, ImageOps
 
 from benchmarks.levin import levin
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
-from colorize_lib.apply.hints import Hint, paint_hints
+from colorize_lib.apply.hints import Hint, HintError, paint_hints
+from colorize_lib.apply.hints_from import _matches, _places, hints_from
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.lab import denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab
@@ -192,17 +195,74 @@ def measure(args):
     print(table.to_string(index=False))
 
 
+# ---- references
+
+def crops(path):
+    "Two squares of one photo: of its upper left and of its lower right, each of 0.7 of its width and height"
+    photo = open_photo(path)
+    (w, h), part = photo.size, .7
+    boxes = (0, 0, w*part, h*part), (w*(1 - part), h*(1 - part), w, h)
+    return [ImageOps.fit(photo.crop([int(o) for o in box]), (256, 256), Image.BICUBIC) for box in boxes]
+
+
+def most_alike(colorizer, photo, others):
+    "Of some photos, the one whose matches are trusted most"
+    known = _places(colorizer, photo.convert('L').convert('RGB'), 'photo')[0]
+    def trust(other): return _matches(known, *_places(colorizer, other, 'other')[:2], .4)[0].mean()
+    return max(others, key=trust)
+
+
+def reference_pairs(colorizer, files, kind, seed=0):
+    "Yields what a reference is, a photo and its reference; `kind` are files of photos of one kind"
+    rng = random.Random(seed)
+    for f in files:
+        photo = square(f)
+        yield 'mirrored, brighter', photo, ImageOps.mirror(photo.point(lambda v: int(255*(v/255)**.8)))
+        yield 'another crop', *crops(f)
+        yield 'unrelated', photo, square(rng.choice([o for o in files if o != f]))
+    chosen = rng.sample(kind, min(len(kind), 2*len(files)))
+    photos, others = [[square(f) for f in half] for half in (chosen[::2], chosen[1::2])]
+    for photo, other in zip(photos, others, strict=False):
+        yield 'the same kind, at random', photo, other
+        some = rng.sample(others, min(20, len(others)))
+        yield 'the same kind, most alike of 20', photo, most_alike(colorizer, photo, some)
+
+
+def reference_row(colorizer, what, photo, reference, n):
+    "PSNR of a photo without hints, and with hints from its reference"
+    gray, truth = photo.convert('L').convert('RGB'), tensor(photo)
+    try: hints = hints_from(reference, gray, n, colorizer)
+    except HintError: hints = [] # a gray reference, or nothing alike
+    hinted = HintedPhoto(colorizer, gray)
+    before, after = [psnr(tensor(hinted(o)), truth).item() for o in ([], hints)]
+    return dict(reference=what, hints=len(hints), psnr=before, gain=after - before, truth=colorfulness(truth).item())
+
+
+def reference(args):
+    colorizer = Colorizer.load(args.model)
+    files, kind = photo_files(args.photos[0])[::args.every], [f for o in args.photos[1:] for f in photo_files(o)]
+    pairs = reference_pairs(colorizer, files, kind, args.seed)
+    df = pd.DataFrame(reference_row(colorizer, *pair, args.points) for pair in pairs)
+    by = df[df.truth >= near_gray].groupby('reference', sort=False)
+    table = pd.DataFrame(dict(photos=by.size(), hints=by.hints.mean().round(1), psnr=by.psnr.mean().round(2),
+                              gain=by.gain.mean().round(2), sem=by.gain.sem().round(2),
+                              better=by.gain.apply(lambda o: (o > 0).mean()).round(2), worst=by.gain.min().round(2)))
+    if args.out: table.reset_index().to_csv(args.out, index=False)
+    print(table.to_string())
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser('benchmarks.hints', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('what', choices=('train', 'measure'))
+    add('what', choices=('train', 'measure', 'reference'))
     add('photos', nargs='+', help='folders')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
     add('--methods', nargs='+', choices=('model', 'levin'), default=['model', 'levin'])
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
+    add('--points', type=int, default=50, help='hints from a reference')
     add('--n', type=int, default=1400, help='photos to train on')
     add('--steps', type=int, default=1500, help='of training')
     add('--bs', type=int, default=16, help='photos in a step')
@@ -211,7 +271,7 @@ def main(argv=None):
     add('--cache', default='hint_features', help='folder for the features')
     add('--resume', help='weights of the attention to start from')
     args = parser.parse_args(argv)
-    dict(train=train, measure=measure)[args.what](args)
+    dict(train=train, measure=measure, reference=reference)[args.what](args)
 
 
 if __name__ == '__main__': main()

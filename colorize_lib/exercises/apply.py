@@ -181,6 +181,21 @@ def _rescaled(rescaled):
         need(np.allclose([o[:2] for o in out], places, atol=.51), f'places are off {copy}')
         number(out[0].radius, 8*scale, .01, f'the radius is off {copy}')
 
+# %% ../../nbs/exercises/13_apply.ipynb #5bad0e7e
+@checks('apply/07_hints_from.1', 'mutual(d): which are the best match of their best match')
+def _mutual(mutual):
+    torch.manual_seed(1)
+    for n, m in ((6, 9), (40, 7), (1, 3)):
+        d = torch.rand(n, m)
+        out = torch.as_tensor(call(mutual, d.clone()))
+        need(out.shape == (n,) and out.dtype == torch.bool, f'expected {n} booleans')
+        need(out.any(), 'none: the pair with the smallest distance of all is mutual')
+        one_way = torch.tensor([bool((d[i] == d.min(0).values).any()) for i in range(n)])
+        truth = torch.tensor([int(d[:, d[i].argmin()].argmin()) == i for i in range(n)])
+        need(torch.equal(out, truth) or not torch.equal(out, one_way),
+             'these are the best match of some place, but perhaps not of the one that is their own best match')
+        need(torch.equal(out, truth), 'not those that one comes back to')
+
 # %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
@@ -189,4 +204,5 @@ no_checks({
     'apply/05_model_card.4': 'saturation against dB',
     'apply/05_model_card.5': 'project: ask five people',
     'apply/06_hints.2': 'project: five sensible clicks',
+    'apply/07_hints_from.2': 'project: a reference chosen by a number',
 })
