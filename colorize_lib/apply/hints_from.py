@@ -7,7 +7,7 @@ Docs: https://OWNER.github.io/colorize_lib/apply/hints_from.html.md"""
 # %% auto #0
 __all__ = ['cell', 'hints_from', 'hints_from_strokes']
 
-# %% ../../nbs/apply/07_hints_from.ipynb #eff896ab
+# %% ../../nbs/apply/07_hints_from.ipynb #eea70e4c
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, label, maximum_filter, minimum_filter
@@ -19,7 +19,7 @@ from ..engine.metrics import colorfulness
 from ..lab import rgb_to_lab
 from ..photos.pictures import open_photo, photo_name, rgb_tensor
 
-# %% ../../nbs/apply/07_hints_from.ipynb #626d78f4
+# %% ../../nbs/apply/07_hints_from.ipynb #dcc03107
 cell = 8 # pixels of a place, at the size at which hints are spread
 
 def _places(
@@ -38,7 +38,7 @@ def _places(
     small = picture.resize((columns, rows), Image.BOX, (0, 0, columns*scale[0], rows*scale[1]))
     return learned, np.array(small).reshape(-1, 3), xy
 
-# %% ../../nbs/apply/07_hints_from.ipynb #4b501921
+# %% ../../nbs/apply/07_hints_from.ipynb #f159b1a1
 def _squared(a, b): return (a.pow(2).sum(1)[:, None] + b.pow(2).sum(1) - 2*a @ b.T).clamp(min=0)
 
 def _matches(
@@ -58,7 +58,7 @@ def _matches(
     trust = (-near[:, 0] - off.mean(1)/10).exp()*fits
     return trust.numpy(), at.gather(1, off.argmin(1, keepdim=True))[:, 0].numpy()
 
-# %% ../../nbs/apply/07_hints_from.ipynb #3589f0f9
+# %% ../../nbs/apply/07_hints_from.ipynb #8d43ca28
 def _spread_out(
     trust, # `(n,)`: 0 where there should be no hint
     xy, # `(n,2)`: places
@@ -72,7 +72,7 @@ def _spread_out(
         worth *= 1 - np.exp(-((xy - xy[chosen[-1]])**2).sum(1)/(2*reach**2))
     return chosen
 
-# %% ../../nbs/apply/07_hints_from.ipynb #7fe02897
+# %% ../../nbs/apply/07_hints_from.ipynb #7db0dd2b
 def _check_n(n):
     check_whole('n', n)
     if n > most_hints: raise HintError(f'n={n}: at most {most_hints} hints can be used')
@@ -96,7 +96,7 @@ def hints_from(
     if not chosen: raise HintError(f'{name}: nothing in the reference looks like a part of the photo')
     return check_hints([(*xy[i], colors[at[i]]) for i in chosen], photo.size)
 
-# %% ../../nbs/apply/07_hints_from.ipynb #b15faac3
+# %% ../../nbs/apply/07_hints_from.ipynb #a961e046
 def _inside(
     painted, photo, # RGB `PIL.Image`s of one size
     least=24, # of 255: a smaller difference is the noise of a JPEG
@@ -114,7 +114,7 @@ def _inside(
     inside |= (~seen & large)[pieces] & differs
     return label(inside, around)[0], distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
 
-# %% ../../nbs/apply/07_hints_from.ipynb #279864a2
+# %% ../../nbs/apply/07_hints_from.ipynb #432932e2
 def _along(
     strokes, depth, # from `_inside`; `depth` 0 where no point may be
     n, # points at most
@@ -133,7 +133,7 @@ def _along(
             free &= (number != number[i]) | (((at - at[i])**2).sum(1) > (sparse*reach[i])**2)
         if len(chosen) <= n: return at[chosen].tolist()
 
-# %% ../../nbs/apply/07_hints_from.ipynb #057bc3b3
+# %% ../../nbs/apply/07_hints_from.ipynb #ce89a04b
 def hints_from_strokes(
     painted, # a copy of the photo with strokes over it: path, `PIL.Image`, or what `open_photo` takes
     photo, # the photo, of the same size

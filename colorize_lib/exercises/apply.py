@@ -181,6 +181,18 @@ def _rescaled(rescaled):
         need(np.allclose([o[:2] for o in out], places, atol=.51), f'places are off {copy}')
         number(out[0].radius, 8*scale, .01, f'the radius is off {copy}')
 
+# %% ../../nbs/exercises/13_apply.ipynb #bac154fb
+@checks('apply/06_hints.3', 'reached(after, wish, mask): the share of a thing that has the wished colour')
+def _reached(reached):
+    torch.manual_seed(2)
+    after, wish = torch.randn(2, 12, 9)*20, torch.tensor([15., -10.])
+    for mask in (torch.rand(12, 9) < .5, torch.ones(12, 9, dtype=torch.bool)):
+        out, near = float(call(reached, after, wish, mask)), (after - wish[:, None, None]).norm(dim=0) <= 15
+        need(abs(out - near.float().mean()) > 1e-4 or mask.all(), 'pixels outside of the mask do not count')
+        each = ((after - wish[:, None, None]).abs() <= 15).all(0)
+        need(abs(out - each[mask].float().mean()) > 1e-4, 'a distance in the plane of a* and b*, not one in each')
+        need(abs(out - near[mask].float().mean()) < 1e-4, 'not the share of the pixels of the mask')
+
 # %% ../../nbs/exercises/13_apply.ipynb #5bad0e7e
 @checks('apply/07_hints_from.1', 'mutual(d): which are the best match of their best match')
 def _mutual(mutual):

@@ -106,6 +106,18 @@ def spread(self:HintAttention, places, hints, valid, differences):
     solved = torch.cholesky_solve(left, torch.linalg.cholesky_ex(among).L)
     return first + (self.alike(places, hints)*valid[:, None]) @ solved
 
+# %% ../../nbs/networks/05_hint_attention.ipynb #1d1c65c5
+@patch
+def spread_within(self:HintAttention,
+    places, hints, valid, differences, # as of `spread`
+    low=.4, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
+)->torch.Tensor: # `(B,n,2)`
+    "`spread`, with a sharper border between the places that a hint means and the others"
+    found = self.spread(places, hints, valid, torch.cat([differences, valid[..., None]], 2))
+    out, share = found.split([2, 1], 2)
+    u = ((share - low)/(high - low)).clamp(0, 1)
+    return out*torch.where(share < 1, u*u*(3 - 2*u)/share.clamp(min=.05), 1.)
+
 # %% ../../nbs/networks/05_hint_attention.ipynb #3ef192c6
 def hint_points(
     channels, # `(B,3,H,W)`: a and b in [-1,1], and a mask
@@ -209,6 +221,7 @@ def correct(self:HintedUnet,
     hints, # `(B,3,H,W)`
     pred=None, # a prediction to correct, `(B,n_out,H,W)`; default: the one of `encoded`
     k=None, # points that are used at most; fewer are faster
+    within=False, # stay within what looks alike: see `HintAttention.spread_within`
 )->torch.Tensor: # the corrected prediction
     "Spread hints over photos"
     pred = encoded.pred if pred is None else pred
@@ -217,7 +230,8 @@ def correct(self:HintedUnet,
         rest, ab = pred.float().split([pred.shape[1] - 2, 2], 1)
         seen = _take(F.avg_pool2d(_fill(ab), 4).flatten(2), at).transpose(1, 2)
         points = Described(*[_take(o, at) for o in encoded.places])
-        spread = self.attention.spread(encoded.places, points, valid, (color - seen)*valid[..., None])
+        spread = self.attention.spread_within if within else self.attention.spread
+        spread = spread(encoded.places, points, valid, (color - seen)*valid[..., None])
         spread = spread.transpose(1, 2).unflatten(2, encoded.grid)
         spread = F.interpolate(spread, scale_factor=4, mode='bilinear')[..., :ab.shape[-2], :ab.shape[-1]]
         return torch.cat([rest, (ab + spread).clamp(-1, 1)], 1)

@@ -67,7 +67,7 @@ def scene_and_crowns(
     seed, # the same seed and size, the same picture
     size=128, # pixels a side
 )->tuple: # RGB image; and of each tree how much of its crown each pixel shows, `(size,size)` in [0,1]
-    "A landscape whose colours follow from texture and place, and where its trees are"
+    "The landscape of `paint_scene`, and where its trees are"
     rng = np.random.default_rng(seed)
     yy, xx = np.mgrid[:size, :size].astype(np.float32)/size
     horizon, light = rng.uniform(.3, .55), rng.uniform(.8, 1.1)
@@ -84,8 +84,12 @@ def scene_and_crowns(
     scene.filename = f'scene {seed}'
     return scene, crowns
 
-def paint_scene(seed, size=128)->Image.Image:
-    "The landscape alone: see `scene_and_crowns`"
+# %% ../../nbs/photos/02_samples.ipynb #770d20a7
+def paint_scene(
+    seed, # the same seed and size, the same picture
+    size=128, # pixels a side
+)->Image.Image: # RGB
+    "A landscape whose colours follow from texture and place"
     return scene_and_crowns(seed, size)[0]
 
 # %% ../../nbs/photos/02_samples.ipynb #9cd8c151
