@@ -110,7 +110,7 @@ def spread(self:HintAttention, places, hints, valid, differences):
 @patch
 def spread_within(self:HintAttention,
     places, hints, valid, differences, # as of `spread`
-    low=.4, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
+    low=.45, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
 )->torch.Tensor: # `(B,n,2)`
     "`spread`, with a sharper border between the places that a hint means and the others"
     found = self.spread(places, hints, valid, torch.cat([differences, valid[..., None]], 2))
