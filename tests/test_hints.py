@@ -337,3 +337,28 @@ def test_more_hints_are_worth_more(colorizer):
     gain = np.mean(rows, 0) - np.mean(rows, 0)[0]
     assert gain[4] > 1.5 # ten hints
     assert gain[7] > gain[5] > gain[3] > 0
+
+
+def test_a_hint_fills_a_tree_and_ends_there(colorizer):
+    "In painted scenes, where the tree is known exactly; as trained, colours fade out far into what is no tree"
+    import pandas as pd
+    from benchmarks.hints import reach_rows
+    df = pd.DataFrame(reach_rows(colorizer, range(7000, 7005)))
+    within, trained = [df[df.within == o] for o in (True, False)]
+    assert len(within) >= 16
+    assert within.inside.mean() > .9
+    assert within.outside.mean() < .06
+    assert trained.outside.mean() > 3*within.outside.mean()
+
+
+def test_within_changes_nothing_where_hints_add_up_to_all():
+    torch.manual_seed(0)
+    attention = HintAttention((4,)).eval()
+    places = attention.describe([torch.randn(1, 4, 6, 6)], torch.rand(1, 3, 6, 6))
+    every, ones, r = places, torch.ones(1, 36), torch.randn(1, 36, 2)
+    share = attention.spread(places, every, ones, torch.ones(1, 36, 1))
+    a, b = [f(places, every, ones, r) for f in (attention.spread, attention.spread_within)]
+    full = share[0, :, 0] >= 1
+    assert torch.allclose(a[0, full], b[0, full], atol=1e-4)
+    weak = share[0, :, 0] < .45
+    assert not b[0, weak].any()
