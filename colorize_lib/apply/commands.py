@@ -107,9 +107,11 @@ def _writable_folder(path):
     except OSError as e: raise PhotoError(folder, f'cannot be made ({e.strerror})') from e
     if not os.access(folder, os.W_OK): raise PhotoError(folder, 'no permission to write in this folder')
 
+def _told(args): return bool(args.hint or args.hints or args.painted or args.reference)
+
 def _hints(job, args, colorizer):
     "The hints for a photo"
-    if not args.told: return []
+    if not _told(args): return []
     from colorize_lib.apply.hints import read_hints
     from colorize_lib.apply.hints_from import hints_from, hints_from_strokes
     from colorize_lib.photos.pictures import open_photo
@@ -126,7 +128,7 @@ def _do(job, args, colorizer, written):
     from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError, open_photo
     wanted = [o for o in (job.target, job.compare) if o]
-    missing = [o for o in wanted if args.force or args.told or not os.path.lexists(o)]
+    missing = [o for o in wanted if args.force or _told(args) or not os.path.lexists(o)]
     for o in wanted: # where a and A are the same name, the plan could not know
         if os.path.lexists(o) and same_file(o) in written:
             raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
@@ -188,7 +190,6 @@ def _parse(argv):
     parser = colorize_parser()
     args = parser.parse_args(argv)
     args.model = args.model or args.task or 'grayscale'
-    args.told = bool(args.hint or args.hints or args.painted or args.reference)
     if args.out == '': parser.error("-o '': an empty name")
     if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir():
         parser.error(f'-o {args.out}: not a folder')
@@ -225,7 +226,7 @@ def main(
         warnings.showwarning = lambda message, *_, **__: _say(message)
         try:
             jobs = plan(args)
-            if len(jobs) > 1 and args.told: raise ValueError('hints are for one photo, there are more')
+            if len(jobs) > 1 and _told(args): raise ValueError('hints are for one photo, there are more')
             run(jobs, args, _lazy_colorizer(args))
         except KeyboardInterrupt:
             code = 130
