@@ -2,12 +2,19 @@
 
     python -m benchmarks.hints train PHOTOS -o grayscale.safetensors
     python -m benchmarks.hints measure PHOTOS -o benchmarks/hints.csv
+    python -m benchmarks.hints reach 60 -o benchmarks/hint_reach.csv
+    python -m benchmarks.hints reference PHOTOS PHOTOS_OF_ONE_KIND -o benchmarks/hint_references.csv
 
 Training: the base network stays as it is, so its features are computed once and kept on disk (0.8 MB a photo).
 A step looks at random places of each photo, some as hints and some as places to correct.
-Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours."""
+Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours.
+Reach: one hint in the crown of a painted tree, where all objects are known exactly.
+References: the hints of a photo are taken from another photo, good ones and bad ones."""
 import argparse
+import hashlib
+import itertools
 import math
+import os
 import random
 import time
 from pathlib import Path
@@ -17,15 +24,18 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
+from scipy.ndimage import distance_transform_edt
 
 from benchmarks.levin import levin
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
-from colorize_lib.apply.hints import Hint, paint_hints
+from colorize_lib.apply.hints import Hint, HintError, check_hints, paint_hints
+from colorize_lib.apply.hints_from import _matches, _places, hints_from
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.lab import denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab
 from colorize_lib.networks.hint_attention import Described, HintedUnet
 from colorize_lib.photos.pictures import open_photo, photo_files
+from colorize_lib.photos.samples import scene_and_crowns
 
 COUNTS = 1, 2, 5, 10, 20, 50, 100
 LEVELS = dict(f2=(16, 64), f4=(24, 64), f8=(40, 32), f16=(112, 16), f32=(320, 8), d8=(128, 32), d4=(64, 64))
@@ -47,17 +57,28 @@ def features_of(net, colorizer, photo):
     return dict(zip(LEVELS, levels[1:])) | dict(pred=pred, lab=F.avg_pool2d(torch.cat([lum, ab], 1), 4))
 
 
+def fingerprint(files, net):
+    "Changes with the photos, their order, and the network that sees them"
+    found = hashlib.sha256()
+    for f in files: found.update(f'{Path(f).resolve()} {os.stat(f).st_size} {os.stat(f).st_mtime_ns}\n'.encode())
+    for k, v in net.base.state_dict().items(): found.update(k.encode() + v.numpy().tobytes())
+    return found.hexdigest()
+
+
 def cache_features(files, net, colorizer, folder):
-    "Memory maps of the features of photos; what is there already is used"
+    "Memory maps of the features of photos; those of the same photos and network are used again"
     folder.mkdir(parents=True, exist_ok=True)
+    whose, done = fingerprint(files, net), folder/'train_done.txt'
     shapes = {k: (len(files), c, n, n) for k, (c, n) in (LEVELS | OTHERS).items()}
     paths = {k: folder/f'train_{k}.npy' for k in shapes}
-    if not (folder/'train_done.npy').exists():
+    if not done.exists() or done.read_text() != whose:
+        done.unlink(missing_ok=True) # or a cache that is half made would count as the old one
         maps = {k: np.lib.format.open_memmap(paths[k], 'w+', np.float16, s) for k, s in shapes.items()}
         for i, file in enumerate(files):
             for k, v in features_of(net, colorizer, square(file)).items(): maps[k][i] = v[0].half().numpy()
             if i % 100 == 0: print(f'{i} of {len(files)} photos', flush=True)
-        np.save(folder/'train_done.npy', len(files))
+        for o in maps.values(): o.flush()
+        done.write_text(whose)
     return {k: np.load(p, mmap_mode='r') for k, p in paths.items()}
 
 
@@ -87,7 +108,7 @@ def step_loss(attention, maps, idxs, k, n, rng):
     counts = np.exp(rng.uniform(math.log(max(1, k/4)), math.log(k + .01), len(idxs)))
     valid = (torch.arange(k)[None] < torch.from_numpy(np.ceil(counts).clip(max=k))[:, None]).float()
     color = ab[:, :, :k, 0].transpose(1, 2)*valid[..., None]
-    pred = places.ab + attention.spread(places, hints, valid, color).transpose(1, 2)
+    pred = places.ab + attention.spread(places, hints, valid, color)[..., :2].transpose(1, 2)
     rgb = [lab_to_rgb(denormalize_lab(lum[:, :, k:], o), clamp=False) for o in (pred[..., None], ab[:, :, k:])]
     return ((rgb[0] - rgb[1]).pow(2).mean((1, 2, 3)) + 2e-4).log().mean()
 
@@ -140,7 +161,9 @@ def true_hints(truth, name, n):
 
 def predictor(colorizer, gray, method):
     "A function of hints that returns lightness and colours as the network sees and predicts them"
-    if method == 'model': return HintedPhoto(colorizer, gray).predict
+    if method != 'levin':
+        hinted = HintedPhoto(colorizer, gray)
+        return lambda hints: hinted.predict(hints, within=method == 'model_within')
     x = colorizer.task.encode(gray.resize((128, 128), Image.BICUBIC)) # its system grows fast: 128 pixels
     def classical(hints):
         a, b, mask = paint_hints(hints, gray.size, 128, 128)[0].double().numpy()
@@ -185,17 +208,132 @@ def measure(args):
     print(table.to_string(index=False))
 
 
+# ---- reach
+
+WISHES = dict(autumn=(225, 110, 20), purple=(150, 50, 170))
+
+
+def deepest(crown):
+    "The place of a crown that is furthest from its edge, x and y"
+    y, x = np.unravel_index(distance_transform_edt(np.pad(crown > .5, 1))[1:-1, 1:-1].argmax(), crown.shape)
+    return int(x), int(y)
+
+
+def ab_of(picture): return rgb_to_lab(tensor(picture))[0, 1:]
+
+
+def reach_of(hinted, before, crowns, which, wish, within=True):
+    """What one hint in a crown does: shares of pixels that are its colour now, within 15 CIE units or most of the way
+
+    The colour means the wish as far as a pixel's lightness allows it. `outside` is what is no tree at all."""
+    colorizer, crown = hinted.colorizer, crowns[which]
+    all_of_it = torch.tensor(ab_of(Image.new('RGB', (8, 8), wish))[:, :1, :1].numpy()/110)
+    pred = all_of_it[None].expand(1, 2, *hinted.x.shape[-2:])
+    wanted = ab_of(colorizer.task.decode(hinted.photo.copy(), hinted.x, pred, 1.))
+    hints = check_hints([(*deepest(crown), wish)], hinted.photo.size)
+    after = ab_of(colorizer.task.decode(hinted.photo.copy(), *hinted.predict(hints, within), colorizer.saturation))
+    left, way, moved = [(a - b).norm(dim=0).numpy() for a, b in ((after, wanted), (before, wanted), (after, before))]
+    inside, tree = crown > .9, np.sum(crowns, 0)
+    other, outside = (tree - crown) > .9, tree < .02
+    reached, touched = (left <= 15) | (left <= way/2), (moved > 15) | (moved > way/2)
+    return dict(inside=reached[inside].mean(), already=(way <= 15)[inside].mean(), outside=touched[outside].mean(),
+                others=reached[other].mean() if other.any() else np.nan, area=(crown > .5).mean())
+
+
+def reach_rows(colorizer, seeds, size=256):
+    "A row for each crown of at least 1% of its scene, and each wish"
+    for seed in seeds:
+        scene, crowns = scene_and_crowns(seed, size)
+        hinted = HintedPhoto(colorizer, scene.convert('L').convert('RGB'))
+        before = ab_of(hinted())
+        for i, crown in enumerate(crowns):
+            if (crown > .5).mean() < .01: continue
+            for (name, wish), within in itertools.product(WISHES.items(), (False, True)):
+                row = reach_of(hinted, before, crowns, i, wish, within)
+                yield dict(seed=seed, wish=name, within=within) | row
+
+
+def reach(args):
+    n = int(args.photos[0]) # of scenes; none of them has been trained on
+    df = pd.DataFrame(reach_rows(Colorizer.load(args.model), range(7000, 7000 + n)))
+    shares = 'inside', 'already', 'outside', 'others'
+    df['good'] = (df.inside >= .9) & (df.outside < .05)
+    for within, o in df.groupby('within'):
+        print('within what looks alike' if within else 'as trained', f'{len(o)} hints in {o.seed.nunique()} scenes')
+        print(o.groupby('wish')[[*shares]].agg(['mean', 'median', 'min', 'max']).T.round(3).to_string())
+        print(f'{o.inside.mean():.1%} of the crown, {o.outside.mean():.1%} of what is no tree; '
+              f'{o.good.mean():.0%} of the hints reach 90% and touch less than 5%')
+    if args.out: df.round(4).to_csv(args.out, index=False)
+
+
+# ---- references
+
+def crops(path):
+    "Two squares of one photo: of its upper left and of its lower right, each of 0.7 of its width and height"
+    photo = open_photo(path)
+    (w, h), part = photo.size, .7
+    boxes = (0, 0, w*part, h*part), (w*(1 - part), h*(1 - part), w, h)
+    return [ImageOps.fit(photo.crop([int(o) for o in box]), (256, 256), Image.BICUBIC) for box in boxes]
+
+
+def most_alike(colorizer, photo, others):
+    "Of some photos, the one whose matches are trusted most"
+    known = _places(colorizer, photo.convert('L').convert('RGB'), 'photo')[0]
+    def trust(other): return _matches(known, *_places(colorizer, other, 'other')[:2], .4)[0].mean()
+    return max(others, key=trust)
+
+
+def reference_pairs(colorizer, files, kind, seed=0):
+    "Yields what a reference is, a photo and its reference; `kind` are files of photos of one kind"
+    rng = random.Random(seed)
+    for f in files:
+        photo = square(f)
+        yield 'mirrored, brighter', photo, ImageOps.mirror(photo.point(lambda v: int(255*(v/255)**.8)))
+        yield 'another crop', *crops(f)
+        yield 'unrelated', photo, square(rng.choice([o for o in files if o != f]))
+    chosen = rng.sample(kind, min(len(kind), 2*len(files)))
+    photos, others = [[square(f) for f in half] for half in (chosen[::2], chosen[1::2])]
+    for photo, other in zip(photos, others, strict=False):
+        yield 'the same kind, at random', photo, other
+        some = rng.sample(others, min(20, len(others)))
+        yield 'the same kind, most alike of 20', photo, most_alike(colorizer, photo, some)
+
+
+def reference_row(colorizer, what, photo, reference, n):
+    "PSNR of a photo without hints, and with hints from its reference"
+    gray, truth = photo.convert('L').convert('RGB'), tensor(photo)
+    try: hints = hints_from(reference, gray, n, colorizer)
+    except HintError: hints = [] # a gray reference, or nothing alike
+    hinted = HintedPhoto(colorizer, gray)
+    before, after = [psnr(tensor(hinted(o)), truth).item() for o in ([], hints)]
+    return dict(reference=what, hints=len(hints), psnr=before, gain=after - before, truth=colorfulness(truth).item())
+
+
+def reference(args):
+    colorizer = Colorizer.load(args.model)
+    files, kind = photo_files(args.photos[0])[::args.every], [f for o in args.photos[1:] for f in photo_files(o)]
+    pairs = reference_pairs(colorizer, files, kind, args.seed)
+    df = pd.DataFrame(reference_row(colorizer, *pair, args.points) for pair in pairs)
+    by = df[df.truth >= near_gray].groupby('reference', sort=False)
+    table = pd.DataFrame(dict(photos=by.size(), hints=by.hints.mean().round(1), psnr=by.psnr.mean().round(2),
+                              gain=by.gain.mean().round(2), sem=by.gain.sem().round(2),
+                              better=by.gain.apply(lambda o: (o > 0).mean()).round(2), worst=by.gain.min().round(2)))
+    if args.out: table.reset_index().to_csv(args.out, index=False)
+    print(table.to_string())
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser('benchmarks.hints', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('what', choices=('train', 'measure'))
-    add('photos', nargs='+', help='folders')
+    add('what', choices=('train', 'measure', 'reach', 'reference'))
+    add('photos', nargs='+', help='folders; for reach, the number of scenes')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--methods', nargs='+', choices=('model', 'levin'), default=['model', 'levin'])
+    add('--methods', nargs='+', choices=('model', 'model_within', 'levin'), default=['model', 'levin'])
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
+    add('--points', type=int, default=50, help='hints from a reference')
     add('--n', type=int, default=1400, help='photos to train on')
     add('--steps', type=int, default=1500, help='of training')
     add('--bs', type=int, default=16, help='photos in a step')
@@ -204,7 +342,7 @@ def main(argv=None):
     add('--cache', default='hint_features', help='folder for the features')
     add('--resume', help='weights of the attention to start from')
     args = parser.parse_args(argv)
-    dict(train=train, measure=measure)[args.what](args)
+    dict(train=train, measure=measure, reach=reach, reference=reference)[args.what](args)
 
 
 if __name__ == '__main__': main()

@@ -1,6 +1,7 @@
 "Everything a user types: `from colorize_lib.all import *`"
 from colorize_lib.apply.colorizer import *
 from colorize_lib.apply.hints import *
+from colorize_lib.apply.hints_from import hints_from, hints_from_strokes
 from colorize_lib.apply.recolor import *
 from colorize_lib.data import *
 from colorize_lib.engine.callbacks import *

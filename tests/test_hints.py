@@ -12,7 +12,7 @@ from colorize_lib.apply.hints import Hint, HintError, check_hints, paint_hints, 
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.experiments.plans import Plan, run_plan
 from colorize_lib.lab import colorize_dls, normalize_lab, rgb_to_lab
-from colorize_lib.networks.hint_attention import HintAttention, HintedUnet, hint_points
+from colorize_lib.networks.hint_attention import HintAttention, HintedUnet, hint_points, stay_within
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.networks.simulated_hints import Hinted, draw_patches, hint_channels
 from colorize_lib.photos.samples import paint_scene
@@ -204,7 +204,9 @@ def test_a_model_without_hint_channels_says_so(gray):
 @pytest.mark.parametrize('hints,text', [
     ([(300, 5, 'red')], 'hint 1.*outside the photo, which has 300x300'), ([(5, -1, 'red')], 'outside'),
     ([(5, 5, 'red'), (float('nan'), 5, 'red')], 'hint 2.*finite'), ([(5, 5, 'reddish')], 'hint 1.*not a colour'),
-    ([(5, 5, (1, 2, 300))], 'not a colour'), ([(5, 5)], 'expected'), ([7], 'expected'), ([(5, 5, 'red', 0)], 'radius'),
+    ([(5, 5, (1, 2, 300))], 'not a colour'), ([(5, 5)], 'expected'), ([7], 'expected'),
+    (7, 'expected a list'), ('h.json', 'read_hints'), ([(10**400, 5, 'red')], 'finite'),
+    ([(5, 5, None)], 'not a colour'), ([(5, 5, (10**400, 0, 0))], 'not a colour'), ([(5, 5, 'red', 0)], 'radius'),
     ([(5.2, 5, 'red'), (5.7, 5, 'blue')], 'hints 1 and 2 are at the same place'),
     ([(i, 0, 'red') for i in range(200)], '200 hints: at most 128')])
 def test_wrong_hints_are_named(colorizer, gray, hints, text):
@@ -230,10 +232,24 @@ def test_hints_become_channels_at_their_places():
 @pytest.mark.parametrize('text', [
     '{"x": ', '[]', '{"format": "x"}', '7', '{"format": "colorize_lib hints", "hints": []}',
     '{"format": "colorize_lib hints", "hints": [3], "width": 9, "height": 9}',
-    '{"format": "colorize_lib hints", "hints": [{"x": NaN, "y": 1, "color": "red"}], "width": 9, "height": 9}'])
+    '{"format": "colorize_lib hints", "hints": [{"x": NaN, "y": 1, "color": "red"}], "width": 9, "height": 9}',
+    '{"format": "colorize_lib hints", "hints": [{"x": 1, "y": 1}], "width": 9, "height": 9}',
+    '{"format": "colorize_lib hints", "hints": [{"x": 1, "y": 10, "color": "red"}], "width": 9, "height": 9}',
+    '{"format": "colorize_lib hints", "hints": [], "width": Infinity, "height": 9}', '['*10**5,
+    '{"format": "colorize_lib hints", "width": 9, "height": 9, "hints": [{"x": 1%s, "y": 1, "color": "red"}]}' % (
+        '0'*400),
+    '{"format": "colorize_lib hints", "hints": [{"x": 1, "y": 1, "color": "rgb(300,0,0)"}], "width": 9, "height": 9}',
+    '{"format": "colorize_lib hints", "width": 90, "height": 90, "hints": [%s]}' % ', '.join(
+        '{"x": %d, "y": %d, "color": "red"}' % (i % 90, i//90) for i in range(1000))])
 def test_a_bad_file_of_hints_is_named(tmp_path, text):
     (tmp_path/'h.json').write_text(text)
     with pytest.raises(HintError, match='h.json: '): read_hints(tmp_path/'h.json')
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path/'h.json').write_bytes(bytes(range(256)))
+    for path in (tmp_path/'h.json', tmp_path): # a folder, too
+        with pytest.raises(HintError, match=path.name): read_hints(path)
 
 
 def test_hints_are_kept_with_the_size_of_their_photo(tmp_path):
@@ -264,7 +280,42 @@ def test_the_command_takes_hints(colorizer, gray, tmp_path, capsys):
     assert e.value.code == 2
 
 
+def test_a_photo_that_is_coloured_again_with_hints_is_written_again(colorizer, gray, tmp_path, capsys):
+    gray.save(tmp_path/'a.png')
+    result, argv = tmp_path/'a_color.png', [str(tmp_path/'a.png')]
+    seen = []
+    for more in ([], ['--hint', '150,250,#c03020'], ['--hint', '150,250,skyblue']):
+        assert main(argv + more) == 0
+        assert ('written again, with the hints' in capsys.readouterr().err) == bool(seen)
+        seen.append(result.read_bytes())
+    assert len(set(seen)) == 3
+    assert main(argv) == 0
+    assert '1 skipped, their results are there (--force writes them again)' in capsys.readouterr().err
+    (tmp_path/'h.json').write_text('nonsense')
+    for wrong in (['--hint', '999,1,red'], ['--hints', str(tmp_path/'h.json')]):
+        assert main(argv + wrong) == 1
+        assert result.read_bytes() == seen[-1] # what was there stays
+
+
 # ---- the measured curve
+
+def test_a_cache_of_other_photos_is_made_again(colorizer, photo_folder, tmp_path):
+    from benchmarks.hints import cache_features, features_of, square
+    files = sorted(photo_folder.iterdir())
+    def maps(files, net=colorizer.model): return cache_features(files, net, colorizer, tmp_path/'cache')
+    first = maps(files[:2])
+    assert first['lab'].shape[0] == 2
+    stamp = (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns
+    maps(files[:2])
+    assert (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns == stamp # used again
+    for other in (files[:3], files[1:4]): # more photos, other photos
+        lab, truth = maps(other)['lab'], features_of(colorizer.model, colorizer, square(other[-1]))['lab'][0]
+        assert lab.shape[0] == 3
+        assert np.allclose(lab[2], truth.half())
+    stamp = (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns
+    maps(files[1:4], HintedUnet(pretrained=False)) # another network
+    assert (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns != stamp
+
 
 def test_levin_fills_what_edges_enclose():
     from benchmarks.levin import levin
@@ -286,3 +337,25 @@ def test_more_hints_are_worth_more(colorizer):
     gain = np.mean(rows, 0) - np.mean(rows, 0)[0]
     assert gain[4] > 1.5 # ten hints
     assert gain[7] > gain[5] > gain[3] > 0
+
+
+def test_a_hint_fills_a_tree_and_ends_there(colorizer):
+    "In painted scenes, where the tree is known exactly; as trained, colours fade out far into what is no tree"
+    import pandas as pd
+    from benchmarks.hints import reach_rows
+    df = pd.DataFrame(reach_rows(colorizer, range(7000, 7005)))
+    within, trained = [df[df.within == o] for o in (True, False)]
+    assert len(within) >= 16
+    assert within.inside.mean() > .9
+    assert within.outside.mean() < .06
+    assert trained.outside.mean() > 3*within.outside.mean()
+
+
+def test_within_changes_nothing_where_hints_add_up_to_all():
+    torch.manual_seed(0)
+    attention = HintAttention((4,)).eval()
+    every = attention.describe([torch.randn(1, 4, 6, 6)], torch.rand(1, 3, 6, 6), torch.randn(1, 2, 6, 6)/4)
+    found = attention.spread(every, every, torch.ones(1, 36), torch.randn(1, 36, 2))
+    a, b, share = found[0, :, :2], stay_within(found)[0], found[0, :, 2]
+    assert torch.equal(a[share >= 1], b[share >= 1])
+    assert not b[share < .45].any()

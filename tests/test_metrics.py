@@ -10,8 +10,8 @@ from scipy import integrate
 from skimage.metrics import peak_signal_noise_ratio
 
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
-from colorize_lib.engine.metrics import (bootstrap, color_prior, colorfulness, fid, is_constant, lpips, measures,
-                                         photo_metrics, psnr, usable)
+from colorize_lib.engine.metrics import (bootstrap, color_prior, colorfulness, fid, frechet_distance,
+                                         frechet_of_halves, is_constant, lpips, measures, photo_metrics, psnr, usable)
 
 
 def test_colorfulness_is_hasler_suesstrunk():
@@ -147,3 +147,31 @@ def test_fid_prints_n_and_is_zero_for_the_same_photos(capsys):
     assert 'over n=40 predictions and 40 true photos' in capsys.readouterr().out
     fid([a[:4]], [b], Means())
     assert 'too few for 3 features' in capsys.readouterr().out
+
+
+def test_frechet_distance_of_gaussians_is_the_closed_form():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 20000, 4))*[[[1]], [[2]]] + [[[0]], [[1]]]
+    assert frechet_distance(a, b) == pytest.approx(4*(1 + (2 - 1)**2), rel=.05) # means 1 apart, deviations 1 and 2
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    assert frechet_distance(a @ turn, b @ turn) == pytest.approx(frechet_distance(a, b))
+    assert frechet_distance(b, a) == pytest.approx(frechet_distance(a, b))
+
+
+@pytest.mark.parametrize('n', [300, 20]) # with more, and with fewer pictures than features
+def test_frechet_distance_is_torchmetrics_fid(n):
+    pytest.importorskip('torchmetrics')
+    from torchmetrics.image.fid import _compute_fid
+    a, b = [o.double() for o in (torch.randn(n, 24) @ torch.randn(24, 24), torch.rand(n + 5, 24)*3)]
+    theirs = _compute_fid(a.mean(0), a.T.cov(), b.mean(0), b.T.cov()).item()
+    assert frechet_distance(a, b) == pytest.approx(theirs, rel=1e-4)
+
+
+def test_halves_share_no_photo():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(41, 5))
+    found = frechet_of_halves(dict(truth=truth, perfect=truth.copy(), gray=truth*.2), n=6)
+    assert np.array_equal(found['truth'], found['perfect']) # a perfect model is as far as chance, not at 0
+    assert found['truth'].min() > .1
+    assert (found['gray'] > found['truth']).all()
+    assert found['gray'].shape == (6,)

@@ -108,6 +108,7 @@ def test_card_names_the_worst_and_the_best(tmp_path, scenes):
     for i, s in enumerate(scenes[:6]): s.save(tmp_path/f'{i}.png')
     (tmp_path/'card.md').write_text('# A model\n\nMy words\n\n## Measured\n\nold numbers')
     df = write_card('grayscale', tmp_path, tmp_path/'card.md')
+    assert (tmp_path/'card.md').read_text(encoding='utf-8').count('- Fréchet distance') == 1
     assert (tmp_path/'card.md').read_text(encoding='utf-8').startswith('# A model\n\nMy words\n\n## Measured\n\n')
     assert 'old numbers' not in (tmp_path/'card.md').read_text(encoding='utf-8')
     gain, text = df.psnr - df.psnr_gray, (tmp_path/'card.md').read_text(encoding='utf-8')

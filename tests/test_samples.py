@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from colorize_lib.photos.pictures import is_gray, open_photo
-from colorize_lib.photos.samples import carried_photos, coco_sample, paint_scene, sample_photos
+from colorize_lib.photos.samples import carried_photos, coco_sample, paint_scene, sample_photos, scene_and_crowns
 
 
 def test_carried_photos_are_real_and_colourful():
@@ -17,6 +17,28 @@ def test_scenes_follow_from_their_seed_and_size():
     assert not np.array_equal(paint_scene(5), paint_scene(6))
     assert paint_scene(5, 200).size == (200, 200)
     assert paint_scene(5).filename == 'scene 5'
+
+
+def test_seeds_keep_their_pictures():
+    "Colours that were measured with them stay true"
+    means = {0: (76.94, 126.84, 118.58), 1: (151.99, 173.59, 176.07), 5: (95.02, 151.46, 154.66),
+             28: (97.39, 158.67, 163.52)}
+    for seed, mean in means.items(): assert np.allclose(np.asarray(paint_scene(seed, 64)).mean((0, 1)), mean, atol=.3)
+
+
+def test_crowns_are_where_the_trees_are():
+    for seed in range(20):
+        scene, crowns = scene_and_crowns(seed, 128)
+        rgb = np.asarray(scene).astype(int)
+        assert np.array_equal(rgb, np.asarray(paint_scene(seed, 128)))
+        assert 1 <= len(crowns) <= 4
+        assert np.sum(crowns, 0).max() < 1 + 1e-5 # a later tree hides an earlier one
+        for crown in crowns:
+            if (crown > .95).sum() < 20: continue
+            r, g, b = rgb[crown > .95].mean(0)
+            assert g > 1.5*r
+            assert 30 < g < 90
+        assert (rgb[(np.sum(crowns, 0) == 0)].mean(0) > rgb[np.sum(crowns, 0) > .95].mean(0)).all()
 
 
 def test_colour_follows_from_place():

@@ -200,13 +200,14 @@ class HintedPhoto:
 @patch
 def predict(self:HintedPhoto,
     hints, # of `Hint`, as `check_hints` returns them
+    within=True, # stay within the things that hints mean; else as trained, with colours that fade out into others
 )->tuple: # the network's input, and its prediction as hints correct it
     "What the network makes of hints"
     if not hints: return self.unhinted
     channels, model = paint_hints(hints, self.photo.size, *self.x.shape[:1:-1]), self.colorizer.model
     k = min(128, len(hints) + int(channels[:, 2].sum())//16) # a point for each hint, and more for large ones
     with torch.no_grad(), self.colorizer.lock:
-        pred = model.correct(self.places, channels.to(self.pred.device), self.pred, k)
+        pred = model.correct(self.places, channels.to(self.pred.device), self.pred, k, within)
     return self.x, pred.float().cpu()
 
 # %% ../../nbs/apply/02_colorizer.ipynb #314201da
@@ -233,7 +234,7 @@ def __call__(self:Colorizer,
         raise ValueError(f'saturation={saturation!r}: needs to be a number, 0 or more')
     photo, name = open_photo(item, alpha=True), photo_name(item)
     info = photo.info
-    hints = check_hints(hints, photo.size) if hints else []
+    hints = [] if hints is None else check_hints(hints, photo.size)
     try:
         self._warn_of_another_task(photo, name)
         photo = self.task.prepare(photo)

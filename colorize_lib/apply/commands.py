@@ -47,7 +47,8 @@ _examples = '''examples:
   colorize scans/ --recursive -o coloured/
   colorize "*.png" --size 384 --compare
   colorize dragon.png --task sketch
-  colorize car.jpg --hint 120,80,#c03020 --hint 300,40,skyblue'''
+  colorize car.jpg --hint 120,80,#c03020 --hint 300,40,skyblue
+  colorize street.jpg --reference the_same_street_today.jpg'''
 
 # %% ../../nbs/apply/04_commands.ipynb #68264e70
 def colorize_parser()->argparse.ArgumentParser:
@@ -76,6 +77,8 @@ def _add_more(add):
     add('--hint', action='append', type=_hint, metavar='X,Y,COLOR',
         help='a colour that you know, at a pixel of the upright photo, perhaps with a radius; repeatable')
     add('--hints', metavar='FILE', help='hints from a JSON file, made for a photo of the same size')
+    add('--painted', metavar='PHOTO', help='hints from strokes that were painted over a copy of the photo')
+    add('--reference', metavar='PHOTO', help='hints from a photo in colour that is like the one to colour')
     add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
     add('--json', action='store_true', help='a report on standard output, for other programs')
     add('--force', action='store_true', help='write results again that exist already')
@@ -104,28 +107,38 @@ def _writable_folder(path):
     except OSError as e: raise PhotoError(folder, f'cannot be made ({e.strerror})') from e
     if not os.access(folder, os.W_OK): raise PhotoError(folder, 'no permission to write in this folder')
 
-def _hints(job, args):
-    "The hints for a photo"
-    if not (args.hint or args.hints): return []
-    from colorize_lib.apply.hints import read_hints
-    from colorize_lib.photos.pictures import open_photo
-    return [*(args.hint or []), *(read_hints(args.hints, open_photo(job.photo).size) if args.hints else [])]
+def _told(args): return bool(args.hint or args.hints or args.painted or args.reference)
 
+def _hints(job, args, colorizer):
+    "The hints for a photo"
+    if not _told(args): return []
+    from colorize_lib.apply.hints import read_hints
+    from colorize_lib.apply.hints_from import hints_from, hints_from_strokes
+    from colorize_lib.photos.pictures import open_photo
+    photo, hints = open_photo(job.photo), list(args.hint or [])
+    if args.hints: hints += read_hints(args.hints, photo.size)
+    if args.painted: hints += hints_from_strokes(args.painted, photo)
+    if args.reference: hints += hints_from(args.reference, photo, colorizer=colorizer)
+    return hints
+
+# %% ../../nbs/apply/04_commands.ipynb #a539ab0e
 def _do(job, args, colorizer, written):
     "Colour one photo, and write what is missing; `written` holds the files of this run"
     from colorize_lib.apply.colorizer import save_photo
     from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError, open_photo
     wanted = [o for o in (job.target, job.compare) if o]
-    missing = [o for o in wanted if args.force or not os.path.lexists(o)]
+    missing = [o for o in wanted if args.force or _told(args) or not os.path.lexists(o)]
     for o in wanted: # where a and A are the same name, the plan could not know
         if os.path.lexists(o) and same_file(o) in written:
             raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
     if not missing: return 'skipped'
     _writable_folder(job.target)
-    try: image = colorizer()(job.photo, size=args.size, saturation=args.saturation, hints=_hints(job, args))
+    model = colorizer()
+    try: image = model(job.photo, size=args.size, saturation=args.saturation, hints=_hints(job, args, model))
     except HintError as e: raise PhotoError(job.photo, str(e)) from e
     for o in missing:
+        if os.path.lexists(o) and not args.force: _say(f'{o}: written again, with the hints')
         save_photo(image if o == job.target else side_by_side(open_photo(job.photo, 1600), image), o)
         written.add(same_file(o))
     return 'done'
@@ -195,7 +208,8 @@ def _lazy_colorizer(args):
 
 # %% ../../nbs/apply/04_commands.ipynb #cdc2a78e
 def _summary(jobs):
-    words = dict(done='coloured', skipped='skipped, their results are there', failed='failed', todo='not reached')
+    skipped = 'skipped, their results are there (--force writes them again)'
+    words = dict(done='coloured', skipped=skipped, failed='failed', todo='not reached')
     count = {status: sum(job.status == status for job in jobs) for status in words}
     _say(', '.join(f'{n} {words[status]}' for status, n in count.items() if n or status == 'done'))
     return count
@@ -212,7 +226,7 @@ def main(
         warnings.showwarning = lambda message, *_, **__: _say(message)
         try:
             jobs = plan(args)
-            if len(jobs) > 1 and (args.hint or args.hints): raise ValueError('hints are for one photo, there are more')
+            if len(jobs) > 1 and _told(args): raise ValueError('hints are for one photo, there are more')
             run(jobs, args, _lazy_colorizer(args))
         except KeyboardInterrupt:
             code = 130

@@ -34,14 +34,17 @@ def parse_color(
 )->tuple: # red, green, blue
     "A colour, or a `HintError`"
     try:
-        if isinstance(color, str): return ImageColor.getrgb(color.strip())[:3]
-        rgb = tuple(float(o) for o in color)
+        rgb = ImageColor.getrgb(color.strip())[:3] if isinstance(color, str) else tuple(float(o) for o in color)
         if len(rgb) == 3 and all(0 <= o <= 255 for o in rgb): return tuple(round(o) for o in rgb)
-    except (ValueError, TypeError): pass
+    except (ValueError, TypeError, OverflowError): pass
     raise HintError(f'{color!r} is not a colour: write #c03020, a CSS name such as darkred, or (192, 48, 32)')
 
 # %% ../../nbs/apply/06_hints.ipynb #a5964dce
 most_hints = 128 # as many as the network uses
+
+def _finite(x):
+    try: return isinstance(x, (int, float, np.number)) and math.isfinite(x)
+    except OverflowError: return False # a whole number of hundreds of digits
 
 def _checked(i, hint, width, height):
     "One hint, number `i`"
@@ -51,7 +54,7 @@ def _checked(i, hint, width, height):
         raise HintError(f'{what}: expected (x, y, color) or (x, y, color, radius)') from None
     radius = radius[0] if radius else None
     numbers = [x, y] if radius is None else [x, y, radius]
-    if not all(isinstance(o, (int, float, np.number)) and math.isfinite(o) for o in numbers):
+    if not all(map(_finite, numbers)):
         raise HintError(f'{what}: x, y and radius need to be finite numbers')
     if not (0 <= x < width and 0 <= y < height):
         raise HintError(f'{what}: outside the photo, which has {width}x{height} pixels')
@@ -66,6 +69,9 @@ def check_hints(
     size, # `(width, height)` of the upright photo
 )->list: # of `Hint`
     "Hints that can be used, or a `HintError` that names the first that cannot"
+    if isinstance(hints, (str, Path)): raise HintError(f'{hints}: a file? read_hints reads the hints in it')
+    try: hints = list(hints)
+    except TypeError: raise HintError(f'hints={hints!r}: expected a list of (x, y, color)') from None
     found, seen = [_checked(i, o, *size) for i, o in enumerate(hints, 1)], {}
     if len(found) > most_hints: raise HintError(f'{len(found)} hints: at most {most_hints} can be used')
     for i, o in enumerate(found, 1):
@@ -105,7 +111,7 @@ def _read_json(path):
     "What a file of hints holds"
     try: content = json.loads(Path(path).read_text(encoding='utf-8'))
     except OSError as e: raise HintError(f'{path}: cannot be read ({e.strerror})') from e
-    except ValueError as e: raise HintError(f'{path}: not a file of hints ({e})') from e
+    except (ValueError, RecursionError) as e: raise HintError(f'{path}: not a file of hints ({e})') from e
     fits = isinstance(content, dict) and content.get('format') == _format and isinstance(content.get('hints'), list)
     if not fits: raise HintError(f'{path}: not a file of hints')
     return content
@@ -118,7 +124,7 @@ def read_hints(
     "Hints from a file; all that can be wrong with it is a `HintError` that names it"
     content = _read_json(path)
     try: made_for = int(content['width']), int(content['height'])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise HintError(f'{path}: it does not say for what size of photo') from None
     if size and tuple(size) != made_for:
         raise HintError(f'{path}: made for a photo of {made_for[0]}x{made_for[1]} pixels, '

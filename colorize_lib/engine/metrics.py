@@ -6,7 +6,8 @@ Docs: https://OWNER.github.io/colorize_lib/engine/metrics.html.md"""
 
 # %% auto #0
 __all__ = ['cell_width', 'n_cells', 'measures', 'near_gray', 'psnr', 'colorfulness', 'ab_cell', 'cell_centers', 'color_prior',
-           'Pair', 'photo_metrics', 'grid_pattern', 'hue_bias', 'is_constant', 'usable', 'bootstrap', 'lpips', 'fid']
+           'Pair', 'photo_metrics', 'grid_pattern', 'hue_bias', 'is_constant', 'usable', 'bootstrap', 'lpips',
+           'frechet_distance', 'fid', 'frechet_of_halves']
 
 # %% ../../nbs/engine/05_metrics.ipynb #9a35f518
 from contextlib import contextmanager
@@ -205,6 +206,19 @@ def lpips(
     batch = lambda rgb: rgb.detach().cpu().float().clamp(0, 1).reshape(-1, *pred_rgb.shape[-3:])
     with torch.no_grad(): return float(_lpips_net()(batch(pred_rgb), batch(true_rgb)))
 
+# %% ../../nbs/engine/05_metrics.ipynb #d021f209
+def frechet_distance(
+    a, b, # what a network sees in two sets of pictures, `(n,d)` and `(m,d)`
+)->float: # 0 for equal means and covariances
+    "The distance of two clouds of points, each taken for a Gaussian"
+    a, b = [np.asarray(o, np.float64) for o in (a, b)]
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+        raise ValueError(f'features of shapes {a.shape} and {b.shape}: expected (n,d) and (m,d), at least two of each')
+    roots = [np.linalg.qr((o - o.mean(0))/np.sqrt(len(o) - 1), mode='r') for o in (a, b)] # roots.T @ roots: covariance
+    traces = sum((o**2).sum() for o in roots)
+    common = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum() # the trace of the root of the product
+    return float(((a.mean(0) - b.mean(0))**2).sum() + traces - 2*common)
+
 # %% ../../nbs/engine/05_metrics.ipynb #63e578dc
 def fid(
     preds_rgb, trues_rgb, # two iterables of batches `(B,3,H,W)` in [0,1]
@@ -224,3 +238,18 @@ def fid(
     few = f': too few for {n_features} features, the number is too large'*(min(n.values()) < 5*n_features)
     print(f'FID {value:.1f} over n={n[False]} predictions and {n[True]} true photos' + few)
     return value
+
+# %% ../../nbs/engine/05_metrics.ipynb #b33ad6d8
+def frechet_of_halves(
+    features, # dict of arrays `(n,d)`, of the same photos in the same order; one of them is 'truth'
+    n=20, # splits
+    seed=0, # the same seed and number of photos give the same splits
+)->dict: # for each its distances to the truth, `(n,)`
+    "Distances between one half of photos and the true other half; for 'truth' itself, what chance does"
+    count, rng = len(features['truth']), np.random.default_rng(seed)
+    if count < 4: raise ValueError(f'{count} photos: halves of them need at least four')
+    found = {k: [] for k in features}
+    for _ in range(n):
+        one, other = np.split(rng.permutation(count)[:count//2*2], 2)
+        for k, v in features.items(): found[k].append(frechet_distance(v[one], features['truth'][other]))
+    return {k: np.array(v) for k, v in found.items()}

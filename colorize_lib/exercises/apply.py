@@ -181,6 +181,33 @@ def _rescaled(rescaled):
         need(np.allclose([o[:2] for o in out], places, atol=.51), f'places are off {copy}')
         number(out[0].radius, 8*scale, .01, f'the radius is off {copy}')
 
+# %% ../../nbs/exercises/13_apply.ipynb #bac154fb
+@checks('apply/06_hints.3', 'reached(after, wish, mask): the share of a thing that has the wished colour')
+def _reached(reached):
+    torch.manual_seed(2)
+    after, wish = torch.randn(2, 12, 9)*20, torch.tensor([15., -10.])
+    for mask in (torch.rand(12, 9) < .5, torch.ones(12, 9, dtype=torch.bool)):
+        out, near = float(call(reached, after, wish, mask)), (after - wish[:, None, None]).norm(dim=0) <= 15
+        need(abs(out - near.float().mean()) > 1e-4 or mask.all(), 'pixels outside of the mask do not count')
+        each = ((after - wish[:, None, None]).abs() <= 15).all(0)
+        need(abs(out - each[mask].float().mean()) > 1e-4, 'a distance in the plane of a* and b*, not one in each')
+        need(abs(out - near[mask].float().mean()) < 1e-4, 'not the share of the pixels of the mask')
+
+# %% ../../nbs/exercises/13_apply.ipynb #5bad0e7e
+@checks('apply/07_hints_from.1', 'mutual(d): which are the best match of their best match')
+def _mutual(mutual):
+    torch.manual_seed(1)
+    for n, m in ((6, 9), (40, 7), (1, 3)):
+        d = torch.rand(n, m)
+        out = torch.as_tensor(call(mutual, d.clone()))
+        need(out.shape == (n,) and out.dtype == torch.bool, f'expected {n} booleans')
+        need(out.any(), 'none: the pair with the smallest distance of all is mutual')
+        one_way = torch.tensor([bool((d[i] == d.min(0).values).any()) for i in range(n)])
+        truth = torch.tensor([int(d[:, d[i].argmin()].argmin()) == i for i in range(n)])
+        need(torch.equal(out, truth) or not torch.equal(out, one_way),
+             'these are the best match of some place, but perhaps not of the one that is their own best match')
+        need(torch.equal(out, truth), 'not those that one comes back to')
+
 # %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
@@ -189,4 +216,5 @@ no_checks({
     'apply/05_model_card.4': 'saturation against dB',
     'apply/05_model_card.5': 'project: ask five people',
     'apply/06_hints.2': 'project: five sensible clicks',
+    'apply/07_hints_from.2': 'project: a reference chosen by a number',
 })
