@@ -77,19 +77,19 @@ def serve(command, path, folder):
 @pytest.fixture(scope='module')
 def voila(tmp_path_factory):
     pytest.importorskip('voila')
-    yield from serve(['voila', str(ROOT/'nbs/widgets/08_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
+    yield from serve(['voila', str(ROOT/'nbs/widgets/10_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
 
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     pytest.importorskip('jupyterlab')
     folder = tmp_path_factory.mktemp('lab')
-    shutil.copy(ROOT/'nbs/widgets/03_colorize_app.ipynb', folder)
+    shutil.copy(ROOT/'nbs/widgets/06_colorize_app.ipynb', folder)
     for name, settings in LAB_SETTINGS.items():
         (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
     yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'],
-                     '/lab/tree/03_colorize_app.ipynb', folder)
+                     '/lab/tree/06_colorize_app.ipynb', folder)
 
 
 @pytest.fixture
@@ -127,10 +127,13 @@ def shown(card, name):
                                 arg=card.locator('.clz-after').element_handle())
 
 
+PHOTOS = 'input[type=file][accept^=image]' # the hint editor has another field, for files of hints
+
+
 def use_the_app(page, card, photo, shot):
     "Upload, compare, download, fail, go on"
     before = card.locator('.clz-strip button').count() # photos that the notebook has put there
-    card.locator('input[type=file]').set_input_files(photo)
+    card.locator(PHOTOS).set_input_files(photo)
     shown(card, 'harbour.png')
     card.scroll_into_view_if_needed()
     shot('colored')
@@ -147,15 +150,15 @@ def use_the_app(page, card, photo, shot):
 
     broken = photo.with_name('letter.jpg')
     broken.write_text('Dear Sir '*1_400_000) # 12 MB: more than Jupyter's server takes in one message
-    card.locator('input[type=file]').set_input_files(broken)
+    card.locator(PHOTOS).set_input_files(broken)
     card.locator('.clz-oops', has_text='not a picture').wait_for()
     shot('broken')
     assert 'letter.jpg' in card.locator('.clz-oops').inner_text()
     assert card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
     Image.new('1', (10_000, 10_000)).save(huge := photo.with_name('huge.png'))
-    card.locator('input[type=file]').set_input_files(huge)
+    card.locator(PHOTOS).set_input_files(huge)
     card.locator('.clz-oops', has_text='100 megapixels; this app takes up to 60').wait_for()
-    card.locator('input[type=file]').set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
+    card.locator(PHOTOS).set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
     card.locator('.clz-strip button').nth(before + 4).click()
     shown(card, 'rocket.jpg')
     shot('on_it_goes')
@@ -211,9 +214,9 @@ def use_the_pad(page, card, photo, shot):
     assert abs(ink(card) - drawn) < .2
     letter = photo.with_name('letter.png')
     letter.write_text('Dear Sir')
-    card.locator('input[type=file]').set_input_files(letter)
+    card.locator(PHOTOS).set_input_files(letter)
     card.locator('.clz-notice[data-kind=error]', has_text='letter.png: not a picture').wait_for()
-    card.locator('input[type=file]').set_input_files(photo)
+    card.locator(PHOTOS).set_input_files(photo)
     page.wait_for_function('([img, old]) => img.src !== old',
                            arg=[card.locator('.clz-picture img').element_handle(), result()])
     page.wait_for_timeout(1000)
