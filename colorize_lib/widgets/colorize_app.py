@@ -253,18 +253,15 @@ def edit(self:ColorizeApp):
 
 @patch
 def _switch(self:ColorizeApp):
-    photo, name = self.photo, 'Compare'
-    if self.editing and photo and photo.state == 'done':
-        colorizer = model_worker(photo.settings.model).colorizer
-        if colorizer.takes_hints: self.editor.edit(photo, photo.settings, colorizer)
-        else:
+    photo, settings, colorizer = self.photo, self.settings, None
+    if self.editing and photo and photo.state == 'done' and photo.settings.model == settings.model:
+        colorizer = model_worker(settings.model).colorizer # it is loaded: it has coloured the photo
+        if not colorizer.takes_hints:
             self.editing = False
             photo.note = f'cannot be corrected by hints: {_no_hints}'
-    elif self.editor.photo: self.editor.leave()
-    if not self.editing:
-        name = 'Correct colours'
-        self.editor.leave()
-    self.correct.description = name
+    if self.editing and colorizer: self.editor.edit(photo, settings, colorizer)
+    else: self.editor.leave()
+    self.correct.description = 'Compare' if self.editing else 'Correct colours'
 
 # %% ../../nbs/widgets/06_colorize_app.ipynb #5b1e0c74
 @patch

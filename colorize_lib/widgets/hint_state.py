@@ -71,16 +71,21 @@ def point(self:EditedHints,
 ):
     "Put the mark at a place; a hint that is there is selected"
     self.mark = tuple(min(max(0, int(v)), n - 1) for v, n in zip((x, y), self.size))
-    self.select(next((i for i, o in enumerate(self.hints) if (int(o.x), int(o.y)) == self.mark), None))
+    self.select(self.at_mark())
+
+@patch
+def at_mark(self:EditedHints):
+    "Index of the hint on the mark's pixel, or None"
+    return next((i for i, o in enumerate(self.hints) if (int(o.x), int(o.y)) == self.mark), None)
 
 @patch
 def paint(self:EditedHints,
     color, # see `parse_color`
     series=None, # see `change`
 ):
-    "Give the selected hint a colour, or make a hint at the mark"
+    "Give the hint at the mark a colour, or make one there"
     if self.mark is None: raise HintError('no place is chosen: click one in the photo first')
-    hints, i = list(self.hints), self.selected
+    hints, i = list(self.hints), self.at_mark()
     if i is None:
         i = len(hints)
         hints.append((*self.mark, color))

@@ -7,7 +7,9 @@ function render({ model, el }) {
   el.classList.add("clz")
   el.addEventListener("focusin", e => { e.target.dataset.lmSuppressShortcuts = true }) // or JupyterLab takes the arrow keys
   el.innerHTML = `<div class="clz-hints" tabindex="0" role="application" aria-roledescription="photo with hints"><img alt=""><span class="clz-place"></span>
-    <div class="clz-points"></div><div class="clz-busy"><span class="clz-spin"></span></div></div>`
+    <div class="clz-points"></div><div class="clz-busy"><span class="clz-spin"></span></div></div>
+    <p class="clz-hint clz-keys">Keyboard: arrow keys move the mark or a hint, with Shift in larger steps; C leads to the colours, Escape back; Enter puts the last colour again;
+    N and P select hints; Delete removes one; Control Z and Y undo and redo.</p>`
   const find = s => el.querySelector(s), frame = find(".clz-hints"), img = find("img"), place = find(".clz-place"), points = find(".clz-points")
   const prefix = `clz-point-${count++}-`
   let drag, sent = 0, next
@@ -68,7 +70,7 @@ function render({ model, el }) {
     place.style.display = mark.length && selected < 0 ? "" : "none"
     if (mark.length) put(place, ...mark)
     frame.setAttribute("aria-label", `${model.get("name")}, in colour, ${all.length} ${all.length === 1 ? "hint" : "hints"}. Arrow keys move the mark or the selected hint, with Shift by ten. `
-      + "Enter puts a hint of the last colour there. N and P select the next and the previous hint, Escape selects none, Delete removes it. Control Z undoes, Control Y redoes. Tab leads to the colours.")
+      + "C leads to the colours. Enter puts a hint of the last colour there. N and P select the next and the previous hint, Escape selects none, Delete removes it. Control Z undoes, Control Y redoes.")
     frame.setAttribute("aria-busy", model.get("busy"))
     find(".clz-busy").style.display = model.get("busy") ? "" : "none"
   }
@@ -91,22 +93,36 @@ function render({ model, el }) {
   frame.onkeydown = e => {
     const step = Math.max(1, Math.round(model.get("size")[0] / frame.clientWidth)) * (e.shiftKey ? 10 : 1) // a pixel of the screen, but at least one of the photo
     const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key] ?? [0, 0]
-    const key = e.key.toLowerCase(), command = e.ctrlKey || e.metaKey
-    if (command && key === "z") send(e.shiftKey ? "redo" : "undo")
-    else if (command && key === "y") send("redo")
-    else if (command || e.altKey) return
+    const key = e.key.toLowerCase()
+    if (e.ctrlKey || e.metaKey || e.altKey) return
     else if (dx || dy) send("nudge", { dx: dx * step, dy: dy * step })
     else if (key === "delete" || key === "backspace") send("delete")
     else if (key === "enter" || key === " ") send("again")
     else if (key === "n" || key === "p") send("step", { by: key === "n" ? 1 : -1 })
     else if (key === "escape") send("select", { index: -1 })
+    else if (key === "c") editor?.querySelector(".clz-color")?.focus()
     else return
     e.preventDefault()
     e.stopPropagation()
   }
+  // in the whole editor: undo and redo, and Escape from the colours back to the picture
+  let editor
+  const keys = e => {
+    const key = e.key.toLowerCase(), command = e.ctrlKey || e.metaKey
+    if (command && ["z", "y"].includes(key) && e.target.type !== "text") send(key === "y" || e.shiftKey ? "redo" : "undo")
+    else if (key === "escape" && e.target.closest(".clz-right")) frame.focus()
+    else return
+    e.preventDefault()
+    e.stopPropagation()
+  }
+  const timer = setTimeout(() => {
+    editor = el.closest(".clz-editor") ?? el
+    editor.addEventListener("keydown", keys)
+  })
   model.on("change:image", picture)
   for (const name of ["points", "selected", "mark", "size", "name", "busy"]) model.on(`change:${name}`, show)
   picture()
   show()
+  return () => { clearTimeout(timer); editor?.removeEventListener("keydown", keys) }
 }
 export default { render }

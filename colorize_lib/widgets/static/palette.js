@@ -50,13 +50,6 @@ function render({ model, el }) {
     })
   }
   form.onsubmit = e => { e.preventDefault(); if (input.value.trim()) choose(input.value.trim()) }
-  el.onkeydown = e => {
-    const key = e.key.toLowerCase()
-    if (e.target === input || !(e.ctrlKey || e.metaKey) || !["z", "y"].includes(key)) return
-    e.preventDefault()
-    e.stopPropagation()
-    model.send({ do: key === "y" || e.shiftKey ? "redo" : "undo" })
-  }
   model.on("change:value", () => { input.value = model.get("value") })
   for (const name of ["groups", "value", "text"]) model.on(`change:${name}`, show)
   input.value = model.get("value")
