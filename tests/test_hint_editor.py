@@ -1,7 +1,5 @@
 "Hints in the app without a browser: the state, the colours that are offered, the editor, what the app does with hints."
 import json
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -13,6 +11,7 @@ import torch
 from PIL import Image
 
 from colorize_lib.apply.colorizer import Colorizer, save_photo
+from colorize_lib.apply.commands import main
 from colorize_lib.apply.hints import Hint, HintError, check_hints, most_hints, read_hints, write_hints
 from colorize_lib.lab import rgb_to_lab
 from colorize_lib.photos.pictures import open_photo
@@ -304,8 +303,7 @@ def test_the_command_takes_the_file_that_the_app_saves(app, photo, tmp_path):
     assert (name, kind) == ('motorcycle_hints.json', 'application/json')
     assert '--hints "motorcycle_hints.json"' in app.notice.text
     (tmp_path/name).write_bytes(data)
-    run = [sys.executable, '-c', 'import sys; from colorize_lib.apply.commands import main; sys.exit(main(sys.argv[1:]))']
-    subprocess.run([*run, str(photo), '--hints', str(tmp_path/name), '-o', str(tmp_path/'out')], check=True)
+    assert main([str(photo), '--hints', str(tmp_path/name), '-o', str(tmp_path/'out')]) == 0
     assert np.array_equal(open_photo(tmp_path/'out'/'motorcycle_color.png'), open_photo(app.result()[1]))
     app.editor.clear.click()
     assert app.photo.hints.hints == ()

@@ -17,6 +17,7 @@ from threading import Event, get_ident
 import anywidget, numpy as np, torch
 from PIL import Image
 
+from ..apply.hints import Hint
 from .checker import call, checks, choice, need, no_checks, number, same
 from ..photos.pictures import rgb_tensor
 from .training import tiny_fit
@@ -134,6 +135,48 @@ def _clicks(piece):
     need(w.count == 0, f'it begins with {w.count}')
     for pattern, what in _in_javascript.items(): need(re.search(pattern, str(w._esm)), what)
 
+# %% ../../nbs/exercises/15_widgets.ipynb #7d40a102
+@checks('widgets/04_hint_state.1', 'mirrored(hints, size): the hints of the mirrored photo')
+def _mirrored(mirrored):
+    hints = [Hint(0., 3., (255, 0, 0)), Hint(39., 19., (0, 0, 9), 2.5), Hint(12., 0., (1, 2, 3))]
+    out = call(mirrored, list(hints), (40, 20))
+    several = isinstance(out, (list, tuple)) and all(isinstance(o, Hint) for o in out)
+    need(several and len(out) == 3, 'three hints: expected a list of three `Hint`s')
+    need([o[1:] for o in out] == [o[1:] for o in hints], 'only x changes: rows, colours and radii stay, in their order')
+    need(max(o.x for o in out) < 40, 'a hint is in column 40 of a photo whose columns are 0 to 39')
+    need(min(o.x for o in out) >= 0, 'a hint is in column -1')
+    need([o.x for o in out] == [39 - o.x for o in hints], 'a hint is not as far from the right as it was from the left')
+
+@checks('widgets/04_hint_state.2', 'a letter: what two steps of undo leave')
+def _undo(letter):
+    hint = 'a drag is one series: which are the two newest steps?'
+    choice(letter, 'b8feaffef4ba', 'widgets/04_hint_state.2', hint=hint)
+
+# %% ../../nbs/exercises/15_widgets.ipynb #7d40a105
+def _pictures(times, cost):
+    out, free, i = [], 0., 0
+    while i < len(times):
+        start = max(free, times[i])
+        while i + 1 < len(times) and times[i + 1] <= start: i += 1
+        out.append(i)
+        free, i = start + cost, i + 1
+    return out
+
+@checks('widgets/05_hint_editor.1', 'rendered(times, cost): which positions of a drag become pictures')
+def _rendered(rendered):
+    rng = np.random.default_rng(0)
+    for times, cost in (([5.5, 300.5, 900.5], 100), ([.5 + 16*i for i in range(20)], 75),
+                        ((1 + rng.random(60)*40).cumsum().tolist(), 90), ([], 10)):
+        out, right = call(rendered, list(times), cost), _pictures(times, cost)
+        what = f'{len(times)} positions, {cost} ms a picture'
+        need(isinstance(out, (list, tuple)), f'{what}: expected a list of indexes')
+        out = [int(o) for o in out]
+        if not times: need(out == [], 'without positions there are no pictures')
+        elif len(right) == len(times): need(out == right, f'{what}, and much time between them: each has its picture')
+        need(not times or out[-1:] == [len(times) - 1], f'{what}: where the hand stops is missing')
+        need(len(out) <= len(right), f'{what}: {len(out)} pictures are too many, the picture lags behind the hand')
+        need(out == right, f'{what}: not those that are the newest when a picture is ready')
+
 # %% ../../nbs/exercises/15_widgets.ipynb #b52f5ad5
 @checks('widgets/06_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
 def _stale(stale):
@@ -206,7 +249,7 @@ def _draw(draw):
 # %% ../../nbs/exercises/15_widgets.ipynb #a7ff375d
 @checks('widgets/07_sketch_pad.5', 'a letter: where new strokes change the colours')
 def _far_away(letter):
-    choice(letter, '210c2a69a913', 'widgets/07_sketch_pad.5',
+    choice(letter, '36cbae24e92a', 'widgets/07_sketch_pad.5',
            hint='how large is the part of a sketch on which one predicted colour depends?')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #54380c91
@@ -220,7 +263,7 @@ def _island(lightness):
 @checks('widgets/03_lab_explorer.1', 'what is in L*, and what in a* and b*')
 def _channels(letter):
     hint = 'compare the two pictures: where can you still recognise the face, and where are only blotches?'
-    choice(letter, '5cd61f2f39aa', 'widgets/03_lab_explorer.1', hint=hint)
+    choice(letter, '21ef55cd7f28', 'widgets/03_lab_explorer.1', hint=hint)
 
 @checks('widgets/03_lab_explorer.2', 'the L* whose island of colours is the largest')
 def _largest(answer):
@@ -242,7 +285,7 @@ def _told(picture):
 @checks('widgets/08_loss_explorer.1', 'why a low temperature gives patches')
 def _patches(letter):
     hint = 'look at the formula of the temperature: which pixels does the colour of one pixel depend on?'
-    choice(letter, 'bb70d01204a7', 'widgets/08_loss_explorer.1', hint=hint)
+    choice(letter, '0160a3cd7159', 'widgets/08_loss_explorer.1', hint=hint)
 
 @checks('widgets/08_loss_explorer.2', 'a file of results with three networks')
 def _three(path):
@@ -308,18 +351,21 @@ def _keeps(monitor_class):
 @checks('widgets/09_monitor.4', 'photos coloured in training mode: what changes?')
 def _training_mode(letter):
     hint = 'some layers keep a state that is not trained by gradients: when do they update it, and who uses it?'
-    choice(letter, 'b4f2af14281c', 'widgets/09_monitor.4', hint=hint)
+    choice(letter, 'a17b687ec11b', 'widgets/09_monitor.4', hint=hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #9260624e
 no_checks({
     'widgets/01_jobs.3': 'project: forget a model that has no work',
     'widgets/01_jobs.5': 'what a preview saves, and how far it is off',
     'widgets/02_pieces.3': 'keyboard only, and a screen reader',
+    'widgets/03_lab_explorer.4': 'project: recolour all pixels of one gray',
+    'widgets/04_hint_state.3': 'the usual colours of your own photos',
+    'widgets/05_hint_editor.2': 'hints for a photo of your own, and what they gain',
+    'widgets/05_hint_editor.3': 'project: lines instead of points',
     'widgets/06_colorize_app.3': 'the app without code, with your models',
     'widgets/06_colorize_app.4': 'project: the true colours as a third layer',
     'widgets/07_sketch_pad.1': 'which style of lines gives the best colours?',
     'widgets/07_sketch_pad.4': 'project: coloured pens',
-    'widgets/03_lab_explorer.4': 'project: recolour all pixels of one gray',
     'widgets/08_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
     'widgets/09_monitor.5': 'project: the worst photos',
 })
