@@ -152,6 +152,7 @@ def _unused(colorizer, hints):
     unused = hints and not colorizer.takes_hints
     return f'is coloured without its hints: {_no_hints}' if unused else ''
 
+# %% ../../nbs/widgets/06_colorize_app.ipynb #5b1e0d03
 @patch
 def _color(self:ColorizeApp, colorizer, photo, model):
     photo.settings, photo.state = settings, _ = replace(self._wanted(photo), model=model), 'working'

@@ -142,6 +142,7 @@ def takes(self:HintEditor,
     if old != new: self._submit(self._render, 'render')
     return True
 
+# %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d15
 @patch
 def _submit(self:HintEditor, job, key):
     "Do a job in the editor's thread; of several waiting jobs with one key, the newest is done"
@@ -175,6 +176,7 @@ def do(self:HintEditor,
     if hints.state() != before: self._submit(self._look, 'look')
     if event.get('last', True): self._tell(event['do'])
 
+# %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d16
 @patch
 def _change(self:HintEditor, hints, event):
     match event['do']:
@@ -231,6 +233,7 @@ def _show(self:HintEditor):
     self.delete.disabled, self.clear.disabled = hints.selected is None, not hints.hints
     self.write.disabled = not hints.hints
 
+# %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d17
 @patch
 def _render(self:HintEditor, colorizer, photo, settings):
     preview, settings = self._preview(colorizer, photo, settings), replace(settings, hints=photo.hints.hints)
@@ -339,6 +342,7 @@ def load(self:HintEditor,
     self._submit(self._look, 'look')
     self._tell()
 
+# %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d02
 @patch
 def still(self:HintEditor):
     if not self.stage.image: return None

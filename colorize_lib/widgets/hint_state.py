@@ -78,6 +78,7 @@ def at_mark(self:EditedHints):
     "Index of the hint on the mark's pixel, or None"
     return next((i for i, o in enumerate(self.hints) if (int(o.x), int(o.y)) == self.mark), None)
 
+# %% ../../nbs/widgets/04_hint_state.ipynb #5b1e0d10
 @patch
 def paint(self:EditedHints,
     color, # see `parse_color`
@@ -106,6 +107,7 @@ def move(self:EditedHints,
     hints[i] = hints[i]._replace(x=float(x), y=float(y))
     self.change(hints, i, ('move', i))
 
+# %% ../../nbs/widgets/04_hint_state.ipynb #5b1e0d11
 @patch
 def nudge(self:EditedHints,
     dx, dy, # pixels
@@ -138,6 +140,7 @@ def delete(self:EditedHints):
     if self.selected is None: raise HintError('no hint is selected: click one, or press N')
     self.change([o for i, o in enumerate(self.hints) if i != self.selected])
 
+# %% ../../nbs/widgets/04_hint_state.ipynb #5b1e0d12
 @patch
 def undo(self:EditedHints): self._back(self.done, self.undone)
 
@@ -184,6 +187,7 @@ def scaled_hints(
         out[place] = Hint(x, y, o.color, o.radius and o.radius*kx)
     return list(out.values())
 
+# %% ../../nbs/widgets/04_hint_state.ipynb #5b1e0d01
 def upright_size(
     data, # bytes of a photo
 )->tuple: # `(width, height)` of it, as `open_photo` turns it
@@ -207,6 +211,7 @@ def into_gamut(
     inside[-1] = True # gray
     return torch.stack([a, b], 1)*share[inside.int().argmax(0)]
 
+# %% ../../nbs/widgets/04_hint_state.ipynb #5b1e0d13
 def at_lightness(
     lightness, # L*
     ab, # `(n,2)`, CIE units; of what is out of sRGB's gamut the chroma is lowered
@@ -216,6 +221,7 @@ def at_lightness(
     rgb = lab_to_rgb(torch.stack([torch.full_like(a, lightness), a, b])[..., None])
     return [tuple(o) for o in (rgb[..., 0].T*255).round().int().tolist()]
 
+# %% ../../nbs/widgets/04_hint_state.ipynb #5b1e0d14
 def lab_of(
     color, # red, green, blue, 0 to 255
 )->tuple: # L*, a*, b*
