@@ -30,7 +30,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb
 
 voila: $(READY)
-	$(BIN)/voila nbs/widgets/08_app.ipynb
+	$(BIN)/voila nbs/widgets/10_app.ipynb
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.bench $(if $(DATA),"$(DATA)") $(ARGS)

@@ -19,7 +19,7 @@ from colorize_lib.photos.samples import paint_scene  # noqa: E402
 
 
 LONG = ('tutorials browser benchmarks checkpoints exercises exercises_parts exercises_chapters compare compile demo '
-        'train dry_run hints').split() # files
+        'train dry_run hints hint_editor').split() # files
 
 
 def pytest_collection_modifyitems(items):

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from colorize_lib.apply.colorizer import Colorizer
+from colorize_lib.apply.hints import read_hints
 from colorize_lib.photos.samples import carried_photos
 from conftest import ROOT
 
@@ -77,19 +78,19 @@ def serve(command, path, folder):
 @pytest.fixture(scope='module')
 def voila(tmp_path_factory):
     pytest.importorskip('voila')
-    yield from serve(['voila', str(ROOT/'nbs/widgets/08_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
+    yield from serve(['voila', str(ROOT/'nbs/widgets/10_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
 
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     pytest.importorskip('jupyterlab')
     folder = tmp_path_factory.mktemp('lab')
-    shutil.copy(ROOT/'nbs/widgets/03_colorize_app.ipynb', folder)
+    shutil.copy(ROOT/'nbs/widgets/06_colorize_app.ipynb', folder)
     for name, settings in LAB_SETTINGS.items():
         (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
     yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'],
-                     '/lab/tree/03_colorize_app.ipynb', folder)
+                     '/lab/tree/06_colorize_app.ipynb', folder)
 
 
 @pytest.fixture
@@ -127,10 +128,13 @@ def shown(card, name):
                                 arg=card.locator('.clz-after').element_handle())
 
 
+PHOTOS = 'input[type=file][accept^=image]' # the hint editor has another field, for files of hints
+
+
 def use_the_app(page, card, photo, shot):
     "Upload, compare, download, fail, go on"
     before = card.locator('.clz-strip button').count() # photos that the notebook has put there
-    card.locator('input[type=file]').set_input_files(photo)
+    card.locator(PHOTOS).set_input_files(photo)
     shown(card, 'harbour.png')
     card.scroll_into_view_if_needed()
     shot('colored')
@@ -147,15 +151,15 @@ def use_the_app(page, card, photo, shot):
 
     broken = photo.with_name('letter.jpg')
     broken.write_text('Dear Sir '*1_400_000) # 12 MB: more than Jupyter's server takes in one message
-    card.locator('input[type=file]').set_input_files(broken)
+    card.locator(PHOTOS).set_input_files(broken)
     card.locator('.clz-oops', has_text='not a picture').wait_for()
     shot('broken')
     assert 'letter.jpg' in card.locator('.clz-oops').inner_text()
     assert card.locator('.clz-strip button').last.get_attribute('data-state') == 'failed'
     Image.new('1', (10_000, 10_000)).save(huge := photo.with_name('huge.png'))
-    card.locator('input[type=file]').set_input_files(huge)
+    card.locator(PHOTOS).set_input_files(huge)
     card.locator('.clz-oops', has_text='100 megapixels; this app takes up to 60').wait_for()
-    card.locator('input[type=file]').set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
+    card.locator(PHOTOS).set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
     card.locator('.clz-strip button').nth(before + 4).click()
     shown(card, 'rocket.jpg')
     shot('on_it_goes')
@@ -188,6 +192,123 @@ def draw(page, card, points):
     page.mouse.up()
 
 
+def pictures(stage): return stage.get_attribute('data-pictures')
+
+
+def next_picture(stage, before):
+    "Wait until the editor shows another picture than the one that had the number `before`"
+    stage.page.wait_for_function('([e, n]) => e.dataset.pictures !== n', arg=[stage.element_handle(), before])
+
+
+def saved_hints(page, card, size):
+    "The hints, as the button saves them"
+    with page.expect_download() as download: card.get_by_role('button', name='Save hints').click()
+    return read_hints(download.value.path(), size)
+
+
+def correct_by_mouse(page, card, photo, shot):
+    "Place, recolour, move, delete, undo, redo; the download is the `Colorizer`'s own"
+    card.get_by_role('button', name='Correct colours').click()
+    stage, status = card.locator('.clz-hints'), card.locator('.clz-notice').first
+    card.get_by_text('Click a place in the photo, then choose its colour here.').wait_for()
+    box, size = stage.bounding_box(), Image.open(photo).size
+    at = lambda x, y: dict(x=box['width']*x, y=box['height']*y)
+    stage.click(position=at(.25, .25))
+    card.get_by_text('Usual at this lightness').wait_for()
+    shot('place')
+    n = pictures(stage)
+    card.get_by_role('button', name='steelblue').or_(card.locator('.clz-group:nth-child(2) .clz-color')).first.click()
+    next_picture(stage, n)
+    point = stage.locator('.clz-point')
+    assert point.count() == 1
+    first = saved_hints(page, card, size)
+    assert abs(first[0].x - size[0]*.25) < 4
+    assert abs(first[0].y - size[1]*.25) < 4
+    n = pictures(stage)
+    field = card.get_by_label('Hex code or CSS name')
+    field.fill('#c03020')
+    field.press('Enter')
+    next_picture(stage, n)
+    shot('coloured_hint')
+    with page.expect_download() as download: card.get_by_role('button', name='Download', exact=True).click()
+    with Image.open(download.value.path()) as result: pixels = np.asarray(result)
+    hints = saved_hints(page, card, size)
+    assert hints == [first[0]._replace(color=(192, 48, 32))]
+    np.testing.assert_array_equal(pixels, np.asarray(Colorizer.load()(photo, hints=hints)))
+
+    spot, n = point.bounding_box(), pictures(stage) # drag it
+    page.mouse.move(spot['x'] + spot['width']/2, spot['y'] + spot['height']/2)
+    page.mouse.down()
+    page.mouse.move(box['x'] + box['width']*.5, box['y'] + box['height']*.5, steps=12)
+    next_picture(stage, n) # before the button is released
+    page.mouse.move(box['x'] + box['width']*.75, box['y'] + box['height']*.75, steps=12)
+    page.mouse.up()
+    status.get_by_text('Hint 1 of 1: firebrick').wait_for()
+    moved = saved_hints(page, card, size)
+    assert abs(moved[0].x - size[0]*.75) < 4
+    assert abs(moved[0].y - size[1]*.75) < 4
+    card.get_by_role('button', name='Undo').click()
+    assert saved_hints(page, card, size) == hints # the drag was one step
+    card.get_by_role('button', name='Redo').click()
+    assert saved_hints(page, card, size) == moved
+    card.get_by_role('button', name='Delete', exact=True).click()
+    point.wait_for(state='detached')
+    card.get_by_role('button', name='Undo').click()
+    point.wait_for()
+    card.locator('input[type=file][accept=".json"]').set_input_files(photo.with_name('letter.jpg'))
+    card.locator('.clz-notice[data-kind=error]', has_text='letter.jpg: not a file of hints').wait_for()
+    card.get_by_role('button', name='Compare').click()
+    card.locator('.clz-stage').wait_for()
+    assert not page.errors
+
+
+def correct_by_keyboard(page, card, name, shot):
+    "The same without a mouse"
+    card.get_by_role('button', name='Correct colours').press('Enter')
+    stage, status = card.locator('.clz-hints'), card.locator('.clz-notice').first
+    stage.wait_for()
+    all_of_them = card.get_by_role('button', name='Delete all')
+    if all_of_them.is_enabled(): all_of_them.press('Enter') # hints that were there before
+    stage.focus()
+    focused = lambda: page.evaluate('document.activeElement.getAttribute("aria-label")') or ''
+    for key in ('Shift+ArrowRight', 'Shift+ArrowRight', 'ArrowDown'): page.keyboard.press(key)
+    status.get_by_text('choose its colour').wait_for()
+    card.get_by_text('Usual at this lightness').wait_for()
+    page.keyboard.press('c')
+    assert focused().startswith(card.locator('.clz-color').first.get_attribute('aria-label'))
+    n = pictures(stage)
+    page.keyboard.press('Tab') # to the next group
+    page.keyboard.press('ArrowRight')
+    page.keyboard.press('ArrowRight')
+    chosen = focused()
+    page.keyboard.press('Enter')
+    next_picture(stage, n)
+    status.get_by_text(f'Hint 1 of 1: {chosen}').wait_for()
+    page.keyboard.press('Escape')
+    assert focused().startswith(f'{name}, in colour, 1 hint.')
+    place = stage.locator('.clz-point').get_attribute('aria-label')
+    assert stage.get_attribute('aria-activedescendant') == stage.locator('.clz-point').get_attribute('id')
+    page.keyboard.press('Shift+ArrowLeft')
+    page.wait_for_function('([e, old]) => e.getAttribute("aria-label") !== old',
+                           arg=[stage.locator('.clz-point').element_handle(), place])
+    page.keyboard.press('Escape') # selects none: the next colour is another hint
+    for _ in range(3): page.keyboard.press('Shift+ArrowUp')
+    page.keyboard.press('Enter') # the last colour once more
+    status.get_by_text(f'Hint 2 of 2: {chosen}').wait_for()
+    page.keyboard.press('p')
+    status.get_by_text(f'Hint 1 of 2: {chosen}').wait_for()
+    shot('keyboard')
+    page.keyboard.press('Delete')
+    status.get_by_text('1 hint.').wait_for()
+    page.keyboard.press('Control+z')
+    status.get_by_text(f'Hint 1 of 2: {chosen}').wait_for()
+    page.keyboard.press('Control+y')
+    status.get_by_text('1 hint.').wait_for()
+    card.get_by_role('button', name='Compare').press('Enter')
+    card.locator('.clz-stage').wait_for()
+    assert not page.errors
+
+
 def use_the_pad(page, card, photo, shot):
     "Draw by mouse and keyboard, undo, trace a photo, fail, go on"
     result = lambda: card.locator('.clz-picture img').get_attribute('src')
@@ -211,9 +332,9 @@ def use_the_pad(page, card, photo, shot):
     assert abs(ink(card) - drawn) < .2
     letter = photo.with_name('letter.png')
     letter.write_text('Dear Sir')
-    card.locator('input[type=file]').set_input_files(letter)
+    card.locator(PHOTOS).set_input_files(letter)
     card.locator('.clz-notice[data-kind=error]', has_text='letter.png: not a picture').wait_for()
-    card.locator('input[type=file]').set_input_files(photo)
+    card.locator(PHOTOS).set_input_files(photo)
     page.wait_for_function('([img, old]) => img.src !== old',
                            arg=[card.locator('.clz-picture img').element_handle(), result()])
     page.wait_for_timeout(1000)
@@ -242,6 +363,47 @@ def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
     assert app.evaluate('e => e.scrollWidth <= innerWidth')
 
 
+def test_hints_by_mouse_and_by_keyboard(page, voila, photo, artifacts):
+    shot = camera(page, artifacts, 'hints')
+    page.set_viewport_size(dict(width=1280, height=1000))
+    page.goto(voila)
+    card = page.locator('.clz-card').nth(0)
+    photo.with_name('letter.jpg').write_text('Dear Sir')
+    card.locator(PHOTOS).set_input_files(photo)
+    shown(card, 'harbour.png')
+    correct_by_mouse(page, card, photo, shot)
+    correct_by_keyboard(page, card, 'harbour.png', shot)
+
+
+def test_hints_on_a_phone(browser, voila, photo, artifacts):
+    phone = dict(viewport=dict(width=390, height=844), has_touch=True, is_mobile=True)
+    with browser.new_context(**phone) as context:
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(voila)
+        card = page.locator('.clz-card').nth(0)
+        card.locator(PHOTOS).set_input_files(photo)
+        shown(card, 'harbour.png')
+        card.get_by_role('button', name='Correct colours').tap()
+        stage = card.locator('.clz-hints')
+        stage.tap(position=dict(x=60, y=60))
+        swatch = card.locator('.clz-group:nth-child(2) .clz-color').nth(2)
+        swatch.wait_for()
+        n = pictures(stage)
+        swatch.tap()
+        next_picture(stage, n)
+        stage.scroll_into_view_if_needed()
+        page.screenshot(path=artifacts/'hints_phone.png')
+        assert stage.locator('.clz-point').count() == 1
+        assert swatch.bounding_box()['width'] >= 36 # as wide as a finger
+        assert card.evaluate('e => e.scrollWidth <= innerWidth')
+        slice_image = card.locator('.clz-right .clz-picture .clz-pick')
+        n = pictures(stage)
+        slice_image.tap(position=dict(x=150, y=150)) # gray
+        next_picture(stage, n)
+        card.locator('.clz-notice', has_text='Hint 1 of 1').first.wait_for()
+
+
 def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
     shot = camera(page, artifacts, 'lab')
     page.goto(lab)
@@ -252,6 +414,7 @@ def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
     card.wait_for()
     page.get_by_text('Python 3 (ipykernel) | Idle').wait_for()
     use_the_app(page, card, photo, shot)
+    correct_by_keyboard(page, card, 'rocket.jpg', shot) # JupyterLab has shortcuts of its own
     page.get_by_role('menuitem', name='Kernel', exact=True).click()
     page.get_by_role('menuitem', name='Shut Down Kernel', exact=True).click()
     page.get_by_text('No Kernel | ').wait_for()

@@ -238,6 +238,28 @@ def test_pieces_and_the_app():
     for traits in (dict(count=tr.Int(0)), {}): refused('pieces.2', clicks('model.save_changes()', **traits), 'share')
     refused('pieces.2', clicks('', count=tr.Int(3).tag(sync=True)), 'begins with 3')
 
+    right('hint_state.1', lambda hints, size: [o._replace(x=size[0] - 1 - o.x) for o in hints])
+    refused('hint_state.1', lambda hints, size: [o._replace(x=size[0] - o.x) for o in hints], 'column 40')
+    refused('hint_state.1', lambda hints, size: [o._replace(x=size[0] - 2 - o.x) for o in hints], 'column -1')
+    refused('hint_state.1', lambda hints, size: [(size[0] - 1 - o.x, o.y, o.color) for o in hints], 'three `Hint`s')
+    refused('hint_state.1', lambda hints, size: [o._replace(x=39. - o.x, radius=None) for o in hints], 'radii stay')
+    refused('hint_state.1', lambda hints, size: list(hints), 'from the left')
+    right('hint_state.2', 'b')
+    refused('hint_state.2', 'd', 'one series')
+
+    def rendered(times, cost, newest=True):
+        out, free = [], 0
+        for i, t in enumerate(times):
+            if newest and i + 1 < len(times) and times[i + 1] <= max(free, t): continue
+            if not newest and t < free: continue
+            out.append(i)
+            free = max(free, t) + cost
+        return out
+    right('hint_editor.1', rendered)
+    refused('hint_editor.1', lambda times, cost: rendered(times, cost, False), 'where the hand stops')
+    refused('hint_editor.1', lambda times, cost: list(range(len(times))), 'lags behind')
+    refused('hint_editor.1', lambda times, cost: rendered(times, cost)[-1:], 'each has its picture')
+
     ended = lambda photos: [o for o in photos if o.data and o.state not in ('waiting', 'working')]
     good = lambda photos, now: [o for o in ended(photos) if o.settings != now]
     right('colorize_app.1', good, lambda photos, now: [o.name for o in good(photos, now)])

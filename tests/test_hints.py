@@ -114,6 +114,23 @@ def test_without_hints_the_colours_are_those_of_the_base_network(packaged):
             assert torch.equal(net(torch.cat([lum, torch.zeros(2, 3, h, w)], 1)), expected)
 
 
+def test_as_many_points_as_there_are_make_the_same_colours(packaged):
+    net, _ = packaged
+    lum, hints = torch.rand(1, 1, 100, 67)*2 - 1, torch.zeros(1, 3, 100, 67)
+    with torch.no_grad():
+        places = net.encode(lum)
+        assert net.n_points(hints) == 1 # none
+        for i in range(12):
+            y, x = 7*i + 3, 5*i
+            hints[0, :2, y:y + 3, x:x + 3], hints[0, 2, y:y + 3, x:x + 3] = .1*(i % 5) - .2, 1
+        hints[0, :2, 60:, :40], hints[0, 2, 60:, :40] = .3, 1 # a large one has many
+        n = net.n_points(hints)
+        assert 20 < n < 60
+        full, few, fewer = (net.correct(places, hints, k=k) for k in (128, n, n - 5))
+    assert torch.allclose(full, few, atol=1e-5)
+    assert not torch.allclose(full, fewer, atol=1e-5)
+
+
 def test_a_hint_is_met_at_its_place_and_a_gray_one_is_a_hint(packaged):
     net, _ = packaged
     photo = torch.from_numpy(np.array(paint_scene(3, 128))).permute(2, 0, 1)[None]/255

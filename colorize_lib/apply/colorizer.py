@@ -205,7 +205,7 @@ def predict(self:HintedPhoto,
     "What the network makes of hints"
     if not hints: return self.unhinted
     channels, model = paint_hints(hints, self.photo.size, *self.x.shape[:1:-1]), self.colorizer.model
-    k = min(128, len(hints) + int(channels[:, 2].sum())//16) # a point for each hint, and more for large ones
+    k = model.n_points(channels) # a point for each hint, and more for large ones
     with torch.no_grad(), self.colorizer.lock:
         pred = model.correct(self.places, channels.to(self.pred.device), self.pred, k, within)
     return self.x, pred.float().cpu()

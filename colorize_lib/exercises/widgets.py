@@ -17,6 +17,7 @@ from threading import Event, get_ident
 import anywidget, numpy as np, torch
 from PIL import Image
 
+from ..apply.hints import Hint
 from .checker import call, checks, choice, need, no_checks, number, same
 from ..photos.pictures import rgb_tensor
 from .training import tiny_fit
@@ -134,8 +135,50 @@ def _clicks(piece):
     need(w.count == 0, f'it begins with {w.count}')
     for pattern, what in _in_javascript.items(): need(re.search(pattern, str(w._esm)), what)
 
+# %% ../../nbs/exercises/15_widgets.ipynb #7d40a102
+@checks('widgets/04_hint_state.1', 'mirrored(hints, size): the hints of the mirrored photo')
+def _mirrored(mirrored):
+    hints = [Hint(0., 3., (255, 0, 0)), Hint(39., 19., (0, 0, 9), 2.5), Hint(12., 0., (1, 2, 3))]
+    out = call(mirrored, list(hints), (40, 20))
+    several = isinstance(out, (list, tuple)) and all(isinstance(o, Hint) for o in out)
+    need(several and len(out) == 3, 'three hints: expected a list of three `Hint`s')
+    need([o[1:] for o in out] == [o[1:] for o in hints], 'only x changes: rows, colours and radii stay, in their order')
+    need(max(o.x for o in out) < 40, 'a hint is in column 40 of a photo whose columns are 0 to 39')
+    need(min(o.x for o in out) >= 0, 'a hint is in column -1')
+    need([o.x for o in out] == [39 - o.x for o in hints], 'a hint is not as far from the right as it was from the left')
+
+@checks('widgets/04_hint_state.2', 'a letter: what two steps of undo leave')
+def _undo(letter):
+    hint = 'a drag is one series: which are the two newest steps?'
+    choice(letter, 'b8feaffef4ba', 'widgets/04_hint_state.2', hint=hint)
+
+# %% ../../nbs/exercises/15_widgets.ipynb #7d40a105
+def _pictures(times, cost):
+    out, free, i = [], 0., 0
+    while i < len(times):
+        start = max(free, times[i])
+        while i + 1 < len(times) and times[i + 1] <= start: i += 1
+        out.append(i)
+        free, i = start + cost, i + 1
+    return out
+
+@checks('widgets/05_hint_editor.1', 'rendered(times, cost): which positions of a drag become pictures')
+def _rendered(rendered):
+    rng = np.random.default_rng(0)
+    for times, cost in (([5.5, 300.5, 900.5], 100), ([.5 + 16*i for i in range(20)], 75),
+                        ((1 + rng.random(60)*40).cumsum().tolist(), 90), ([], 10)):
+        out, right = call(rendered, list(times), cost), _pictures(times, cost)
+        what = f'{len(times)} positions, {cost} ms a picture'
+        need(isinstance(out, (list, tuple)), f'{what}: expected a list of indexes')
+        out = [int(o) for o in out]
+        if not times: need(out == [], 'without positions there are no pictures')
+        elif len(right) == len(times): need(out == right, f'{what}, and much time between them: each has its picture')
+        need(not times or out[-1:] == [len(times) - 1], f'{what}: where the hand stops is missing')
+        need(len(out) <= len(right), f'{what}: {len(out)} pictures are too many, the picture lags behind the hand')
+        need(out == right, f'{what}: not those that are the newest when a picture is ready')
+
 # %% ../../nbs/exercises/15_widgets.ipynb #b52f5ad5
-@checks('widgets/03_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
+@checks('widgets/06_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
 def _stale(stale):
     now, before = RenderSettings('grayscale', None, 1.), RenderSettings('grayscale', None, .5)
     states = dict(a=('done', now), b=('done', before), c=('working', before), e=('failed', before), f=('failed', now),
@@ -155,7 +198,7 @@ def _names():
     numbered = [o for i in range(4) for o in (f'{i}_a.png', f'a_{i}.png', f'a ({i}).png', f'a-{i}.png')]
     yield ['a.png', 'a.png', *numbered, 'a.png']
 
-@checks('widgets/03_colorize_app.2', 'unique(names): no two equal names in a zip file')
+@checks('widgets/06_colorize_app.2', 'unique(names): no two equal names in a zip file')
 def _unique(unique):
     for names in _names():
         out = call(unique, list(names))
@@ -170,7 +213,7 @@ def _unique(unique):
                  '(perhaps another one had taken it already?)')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #76fa49aa
-@checks('widgets/04_sketch_pad.2', 'mirrored(drawing): draw half a face')
+@checks('widgets/07_sketch_pad.2', 'mirrored(drawing): draw half a face')
 def _mirrored(mirrored):
     for w, h in ((64, 48), (65, 40)):
         x = np.random.default_rng(w).integers(0, 256, (h, w), np.uint8)
@@ -190,7 +233,7 @@ def _darkest(gray, x, y):
 _strokes = [[(.1, .2), (.9, .2)], [(.7, .5), (.3, .5), (.3, .9)]]
 _inked = (.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)
 
-@checks('widgets/04_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
+@checks('widgets/07_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
 def _draw(draw):
     for size in (64, 300):
         out = call(draw, _strokes, size)
@@ -204,9 +247,9 @@ def _draw(draw):
         need(not dark(.8, .35), 'from the end of one stroke to the next the pen was lifted')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #a7ff375d
-@checks('widgets/04_sketch_pad.5', 'a letter: where new strokes change the colours')
+@checks('widgets/07_sketch_pad.5', 'a letter: where new strokes change the colours')
 def _far_away(letter):
-    choice(letter, '210c2a69a913', 'widgets/04_sketch_pad.5',
+    choice(letter, '36cbae24e92a', 'widgets/07_sketch_pad.5',
            hint='how large is the part of a sketch on which one predicted colour depends?')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #54380c91
@@ -217,19 +260,19 @@ def _island(lightness):
     return ((rgb > -.001) & (rgb < 1.001)).all(0).float().mean().item()
 
 # %% ../../nbs/exercises/15_widgets.ipynb #7c08d945
-@checks('widgets/05_lab_explorer.1', 'what is in L*, and what in a* and b*')
+@checks('widgets/03_lab_explorer.1', 'what is in L*, and what in a* and b*')
 def _channels(letter):
     hint = 'compare the two pictures: where can you still recognise the face, and where are only blotches?'
-    choice(letter, '5cd61f2f39aa', 'widgets/05_lab_explorer.1', hint=hint)
+    choice(letter, '21ef55cd7f28', 'widgets/03_lab_explorer.1', hint=hint)
 
-@checks('widgets/05_lab_explorer.2', 'the L* whose island of colours is the largest')
+@checks('widgets/03_lab_explorer.2', 'the L* whose island of colours is the largest')
 def _largest(answer):
     number(answer, 50, 50, 'L* lies between 0 and 100')
     yours, largest = _island(float(answer)), max(_island(v) for v in range(2, 100, 2))
     covers = f'this island covers {yours:.0%} of the square from -110 to 110'
     need(yours >= .97*largest, f'{covers}, another one {largest:.0%}')
 
-@checks('widgets/05_lab_explorer.3', 'a picture whose gray tells b*')
+@checks('widgets/03_lab_explorer.3', 'a picture whose gray tells b*')
 def _told(picture):
     fits = isinstance(picture, Image.Image) and min(picture.size) >= 16
     need(fits, 'expected a PIL.Image of at least 16 pixels')
@@ -239,12 +282,12 @@ def _told(picture):
     need(told > .9, f'its gray tells {told:.0%} of b*: more than 90% is wanted')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #1f33ff24
-@checks('widgets/06_loss_explorer.1', 'why a low temperature gives patches')
+@checks('widgets/08_loss_explorer.1', 'why a low temperature gives patches')
 def _patches(letter):
     hint = 'look at the formula of the temperature: which pixels does the colour of one pixel depend on?'
-    choice(letter, 'bb70d01204a7', 'widgets/06_loss_explorer.1', hint=hint)
+    choice(letter, '0160a3cd7159', 'widgets/08_loss_explorer.1', hint=hint)
 
-@checks('widgets/06_loss_explorer.2', 'a file of results with three networks')
+@checks('widgets/08_loss_explorer.2', 'a file of results with three networks')
 def _three(path):
     need(isinstance(path, (str, Path)), f'expected the path of a file, this is {type(path).__name__}')
     try: results = load_results(path)
@@ -256,7 +299,7 @@ def _three(path):
     need(different == 3, 'two of the networks have made exactly the same pictures')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #71148f89
-@checks('widgets/06_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
+@checks('widgets/08_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
 def _by_temperature(by_temperature):
     p = torch.softmax(torch.randn(6, 50)*1.5, 1).masked_fill(torch.rand(6, 50) < .2, 0)
     p, centers = p/p.sum(1, keepdim=True), torch.rand(50, 2)*2 - 1
@@ -269,7 +312,7 @@ def _by_temperature(by_temperature):
         same(out, truth, 2e-3, f'T={T:g}: the colours are off')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #0c22b58e
-@checks('widgets/07_monitor.1', 'seconds between two drawings of 50 ms')
+@checks('widgets/09_monitor.1', 'seconds between two drawings of 50 ms')
 def _pause(answer):
     now = [0.]
     time_share = TimeShare(.01, 1., clock=lambda: now[0])
@@ -278,7 +321,7 @@ def _pause(answer):
     hint = 'a drawing may take a hundredth of the time; and with pauses of a second it would take more'
     number(answer, time_share.next - now[0], .06, hint)
 
-@checks('widgets/07_monitor.2', 'running_median(points, n): outliers are forgotten')
+@checks('widgets/09_monitor.2', 'running_median(points, n): outliers are forgotten')
 def _running_median(running_median):
     points = [(3*i + 1, float(v)) for i, v in enumerate(np.random.default_rng(2).normal(1, .1, 30))]
     points[12] = (points[12][0], 50.)
@@ -293,7 +336,7 @@ def _running_median(running_median):
         same([float(o[1]) for o in out], truth, 1e-4, hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #d25caf8e
-@checks('widgets/07_monitor.3', 'a TrainingMonitor that keeps its strips')
+@checks('widgets/09_monitor.3', 'a TrainingMonitor that keeps its strips')
 def _keeps(monitor_class):
     monitor = call(monitor_class, show=False, pause=0., share=1e9)
     need(isinstance(monitor, TrainingMonitor), 'expected a class made from TrainingMonitor')
@@ -305,21 +348,24 @@ def _keeps(monitor_class):
     moved = not np.array_equal(np.asarray(frames[0]), np.asarray(frames[-1]))
     need(moved, 'the first strip and the last one are equal')
 
-@checks('widgets/07_monitor.4', 'photos coloured in training mode: what changes?')
+@checks('widgets/09_monitor.4', 'photos coloured in training mode: what changes?')
 def _training_mode(letter):
     hint = 'some layers keep a state that is not trained by gradients: when do they update it, and who uses it?'
-    choice(letter, 'b4f2af14281c', 'widgets/07_monitor.4', hint=hint)
+    choice(letter, 'a17b687ec11b', 'widgets/09_monitor.4', hint=hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #9260624e
 no_checks({
     'widgets/01_jobs.3': 'project: forget a model that has no work',
     'widgets/01_jobs.5': 'what a preview saves, and how far it is off',
     'widgets/02_pieces.3': 'keyboard only, and a screen reader',
-    'widgets/03_colorize_app.3': 'the app without code, with your models',
-    'widgets/03_colorize_app.4': 'project: the true colours as a third layer',
-    'widgets/04_sketch_pad.1': 'which style of lines gives the best colours?',
-    'widgets/04_sketch_pad.4': 'project: coloured pens',
-    'widgets/05_lab_explorer.4': 'project: recolour all pixels of one gray',
-    'widgets/06_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
-    'widgets/07_monitor.5': 'project: the worst photos',
+    'widgets/03_lab_explorer.4': 'project: recolour all pixels of one gray',
+    'widgets/04_hint_state.3': 'the usual colours of your own photos',
+    'widgets/05_hint_editor.2': 'hints for a photo of your own, and what they gain',
+    'widgets/05_hint_editor.3': 'project: lines instead of points',
+    'widgets/06_colorize_app.3': 'the app without code, with your models',
+    'widgets/06_colorize_app.4': 'project: the true colours as a third layer',
+    'widgets/07_sketch_pad.1': 'which style of lines gives the best colours?',
+    'widgets/07_sketch_pad.4': 'project: coloured pens',
+    'widgets/08_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
+    'widgets/09_monitor.5': 'project: the worst photos',
 })

@@ -264,3 +264,12 @@ def correct(self:HintedUnet,
 def forward(self:HintedUnet, x):
     n = self.n_in - 3
     return self.base(x) if x.shape[1] == n else self.correct(self.encode(x[:, :n]), x[:, n:])
+
+# %% ../../nbs/networks/05_hint_attention.ipynb #2c6f1a02
+@patch
+def n_points(self:HintedUnet,
+    hints, # `(B,3,H,W)`
+)->int:
+    "How many points of hints there are at most in a photo: as many `k` are enough for `correct`"
+    valid = hint_points(_fill(hints.float(), 'constant'), self.k)[2]
+    return max(1, int(valid.sum(1).max()))

@@ -105,6 +105,7 @@ class RenderSettings:
     model: object # a `Colorizer`, or what `Colorizer.load` takes
     size: int = None # pixels of the short side, as the network works; None: as trained
     saturation: float = 1.
+    hints: tuple = () # of `Hint`, for the photo at its full size
 
 def preview(
     colorizer, # a `Colorizer`
@@ -126,8 +127,11 @@ def full_result(
 )->tuple: # `(name, bytes)` of a file in the format of the photo, or PNG
     "A photo coloured at its own size, as a file"
     suffix = suffix if (suffix := Path(name).suffix.lower()) in _kept else '.png'
+    hints = settings.hints if colorizer.takes_hints else ()
     with TemporaryDirectory() as folder:
-        try: path = save_photo(colorizer(data, settings.size, settings.saturation), Path(folder)/f'result{suffix}')
+        try:
+            result = colorizer(data, settings.size, settings.saturation, hints)
+            path = save_photo(result, Path(folder)/f'result{suffix}')
         except PhotoError as e: raise PhotoError(name, e.reason) from e
         return f'{Path(name).stem}_color{suffix}', path.read_bytes()
 
@@ -153,5 +157,6 @@ class AppPhoto:
     after: bytes = b''
     settings: RenderSettings = None # of `after`, or of the failure
     note: str = ''                  # from `mismatch_note`
+    hints: object = None            # an editor's `EditedHints`, once there are some
 
     def item(self): return dict(name=self.name, state=self.state, message=self.message, thumb=self.thumb)

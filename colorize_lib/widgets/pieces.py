@@ -107,6 +107,8 @@ class DropZone(Piece):
     label = tr.Unicode('Add photos').tag(sync=True) # of the button, if compact
     compact = tr.Bool(False).tag(sync=True)         # show only the button; drops are still taken
     samples = tr.List().tag(sync=True)              # dicts of `name` and `thumb`
+    accept = tr.Unicode('image/*').tag(sync=True)   # kinds of files that the dialogue shows
+    everywhere = tr.Bool(True).tag(sync=True)       # take what is dropped or pasted anywhere on the card
     max_megabytes = tr.Int(200).tag(sync=True)      # of a file; the browser does not send a larger one
 
     def __init__(self,

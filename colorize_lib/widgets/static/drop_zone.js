@@ -28,7 +28,7 @@ function render({ model, el }) {
     <svg width="46" height="46" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
       <rect x="3" y="3" width="18" height="18" rx="4"/><circle cx="8.5" cy="8.5" r="1.7"/><path d="m4 17 5-5 4 4 3-3 4 4"/></svg>
     <div class="clz-big"></div>
-    <button type="button" class="clz-button clz-main clz-choose"></button><input type="file" accept="image/*" multiple hidden>
+    <button type="button" class="clz-button clz-main clz-choose"></button><input type="file" multiple hidden>
     <p>or paste one from the clipboard. Nothing leaves the machine that runs this notebook.</p>
     <p class="clz-try">No photo at hand? Try one of these:</p><div class="clz-samples"></div></div>`
   const find = s => el.querySelector(s), zone = find(".clz-drop"), input = find("input"), choose = find(".clz-choose")
@@ -40,6 +40,7 @@ function render({ model, el }) {
     const compact = model.get("compact"), samples = model.get("samples")
     zone.classList.toggle("clz-compact", compact)
     el.classList.toggle("clz-wide", !compact)
+    input.accept = model.get("accept")
     find(".clz-big").textContent = model.get("title")
     choose.textContent = compact ? model.get("label") : "Choose photos"
     choose.classList.toggle("clz-main", !compact)
@@ -50,7 +51,7 @@ function render({ model, el }) {
       return button
     }))
   }
-  for (const name of ["compact", "samples", "title", "label"]) model.on(`change:${name}`, show)
+  for (const name of ["compact", "samples", "title", "label", "accept"]) model.on(`change:${name}`, show)
   show()
   model.on("msg:custom", (msg, buffers) => { if (msg.do === "save") save(msg.name, msg.type, buffers[0]) })
 
@@ -65,6 +66,7 @@ function render({ model, el }) {
     paste: e => { if (e.clipboardData.files.length) { e.preventDefault(); e.stopPropagation(); take(e.clipboardData.files) } },
   }
   const timer = setTimeout(() => {
+    if (!model.get("everywhere")) return
     card = el.closest(".clz-card") ?? el
     for (const [name, f] of Object.entries(events)) card.addEventListener(name, f)
   })
