@@ -107,7 +107,7 @@ _card = '''{words}
 ## Measured
 
 {s[photos]} photos that it was not trained on, cut to squares of 256 pixels, from picture to picture by `Colorizer`
-(working size {size}). Another {s[near_gray_photos]} photos have a true colorfulness under 8 and are counted apart.
+(short side for the network: {sizes} pixels). Another {s[near_gray_photos]} photos have a true colorfulness under 8 and are counted apart.
 
 {table}
 
@@ -161,8 +161,9 @@ def write_card(
     best = max(labels, key=lambda k: s[f'psnr_{k}'])
     gain = (df.psnr - df[f'psnr_{best}']).sort_values()
     patterns = [f'{grid_pattern(ours, k):.2f} ({grid_pattern(truth, k):.2f})' for k in _periods]
+    sizes = ' and '.join(str(round(colorizer.size*o)) for o in colorizer.scales)
     card = _card.format(
-        words=before.partition('## Measured')[0].strip(), s=s, size=colorizer.size, table=_numbers(s, labels),
+        words=before.partition('## Measured')[0].strip(), s=s, sizes=sizes, table=_numbers(s, labels),
         ours=hue_bias(ours), truth=hue_bias(truth), plausible=_plausible(df, squares),
         periods=', '.join(map(str, _periods)), patterns=', '.join(patterns),
         worst=_photos(df, gain[:8], labels[best]), best=_photos(df, gain[::-1][:8], labels[best]))
