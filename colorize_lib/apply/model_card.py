@@ -107,7 +107,8 @@ _card = '''{words}
 ## Measured
 
 {s[photos]} photos that it was not trained on, cut to squares of 256 pixels, from picture to picture by `Colorizer`
-(short side for the network: {sizes} pixels). Another {s[near_gray_photos]} photos have a true colorfulness under 8 and are counted apart.
+(short side for the network: {sizes} pixels).
+Another {s[near_gray_photos]} photos have a true colorfulness under 8 and are counted apart.
 
 {table}
 

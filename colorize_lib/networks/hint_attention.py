@@ -132,7 +132,7 @@ def spread(self:HintAttention, places, hints, valid, color):
 # %% ../../nbs/networks/05_hint_attention.ipynb #1d1c65c5
 def stay_within(
     found, # `(B,n,3)`, from `spread`
-    low=.45, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
+    low=.75, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
 )->torch.Tensor: # `(B,n,2)`
     "Corrections with a sharper border between the places that a hint means and the others"
     out, share = found.split([2, 1], 2)
