@@ -89,12 +89,17 @@ def _nearness(a, b):
     d = a.pow(2).sum(2)[..., None] + b.pow(2).sum(2)[:, :, None] - 2*a.transpose(2, 3) @ b
     return -d.clamp(min=0)
 
+def _shares(color, seen):
+    "What a hint is of itself, and how bold it is: 0 up to 28 CIE units from the prediction, 1 from 38 on"
+    bold = (((color - seen).norm(dim=2)*110 - 28)/10).clamp(0, 1)
+    return torch.stack([torch.ones_like(bold), bold], 2)
+
 @patch
 def attend(self:HintAttention,
     places, hints, # two `Described`: where corrections are wanted, and where the hints are
     valid, # `(B,K)`: 1, or 0 where there is none
     color, # `(B,K,2)`: of the hints
-)->torch.Tensor: # `(B,n,3)`: corrections of a and b, and the share of the hints that arrives
+)->torch.Tensor: # `(B,n,4)`: corrections of a and b, the share of the hints that arrives, and that of bold ones
     "The first step: softmax attention with a null hint, and a choice among heads and ways"
     silence, _, preferred, mood, _ = places.traits.split(self.sizes, 1)
     here, seen = places.ab.transpose(1, 2), hints.ab.transpose(1, 2)
@@ -103,10 +108,10 @@ def attend(self:HintAttention,
     near = _nearness(places.at[:, :self.heads], hints.at[:, :self.heads]) + loud[:, :, None]
     near = near.masked_fill(valid[:, None, None] == 0, -1e4)
     weights = torch.cat([near, silence[..., None] - 2], 3).softmax(3)[..., :-1]
-    found = weights.sum(3) # how much each head has found
-    mass = self.mass(found.transpose(1, 2)) + mood.transpose(1, 2)
+    mass = self.mass(weights.sum(3).transpose(1, 2)) + mood.transpose(1, 2) # how much each head has found
     choice = (preferred.transpose(1, 2) + self.choice(F.relu(mass))).softmax(2).transpose(1, 2)
-    carried = torch.cat([self.carried(weights, color, seen, here), found.repeat(1, 3, 1)[..., None]], 3)
+    shares = weights @ _shares(color, seen)[:, None]
+    carried = torch.cat([self.carried(weights, color, seen, here), shares.repeat(1, 3, 1, 1)], 3)
     return (carried*choice[..., None]).sum(1)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #2880d5c4
@@ -122,8 +127,8 @@ def alike(self:HintAttention,
 @patch
 def spread(self:HintAttention, places, hints, valid, color):
     "Both steps; arguments and result as of `attend`"
-    whole = torch.cat([color - hints.ab.transpose(1, 2), torch.ones_like(color[..., :1])], 2)
-    left = whole - self.attend(hints, hints, valid, color)
+    seen = hints.ab.transpose(1, 2)
+    left = torch.cat([color - seen, _shares(color, seen)], 2) - self.attend(hints, hints, valid, color)
     among = self.alike(hints, hints)*valid[:, None]*valid[..., None]
     among = among + torch.eye(among.shape[-1], device=among.device)*(F.softplus(self.noise) + 1e-4)
     solved = torch.cholesky_solve(left*valid[..., None], torch.linalg.cholesky_ex(among).L)
@@ -131,13 +136,14 @@ def spread(self:HintAttention, places, hints, valid, color):
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #1d1c65c5
 def stay_within(
-    found, # `(B,n,3)`, from `spread`
+    found, # `(B,n,4)`, from `spread`
     low=.75, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
 )->torch.Tensor: # `(B,n,2)`
-    "Corrections with a sharper border between the places that a hint means and the others"
-    out, share = found.split([2, 1], 2)
+    "Corrections with a sharper border between the places that bold hints mean and the others"
+    out, share, bold = found.split([2, 1, 1], 2)
     u = ((share - low)/(high - low)).clamp(0, 1)
-    return out*torch.where(share < 1, u*u*(3 - 2*u)/share.clamp(min=.05), 1.)
+    sharper = torch.where(share < 1, u*u*(3 - 2*u)/share.clamp(min=.05), 1.)
+    return out*(1 + (bold/share.clamp(min=.05)).clamp(0, 1)*(sharper - 1))
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #3ef192c6
 def hint_points(
