@@ -44,7 +44,7 @@ def write_film(path, n=20, size=(64, 48), codec='ffv1', fmt='yuv420p', rate=25, 
     with av.open(str(path), 'w') as box:
         stream = box.add_stream(codec, rate=rate, options=dict(crf='10') if codec == 'libx264' else {})
         stream.width, stream.height, stream.pix_fmt = w, h, fmt
-        stream.codec_context.time_base = Fraction(1, 12800)
+        stream.codec_context.time_base = Fraction(1, rate if Path(path).suffix == '.avi' else 12800)
         if rotation: stream.set_display_rotation(rotation)
         for k, v in tags.items(): setattr(stream.codec_context, k, v)
         audio = box.add_stream('aac', rate=48000) if sound else None
@@ -56,7 +56,7 @@ def write_film(path, n=20, size=(64, 48), codec='ffv1', fmt='yuv420p', rate=25, 
                 gray = scenes[i >= n//2][10:10 + h, i:i + w].astype(int)
                 value = gray if full else 16 + gray*219//255
                 pixels[:, :plane.width] = 128 << deep if j else value << deep
-            frame.pts, frame.time_base = times[i] if times else 512*i, Fraction(1, 12800)
+            frame.pts, frame.time_base = times[i] if times else i*12800//rate, Fraction(1, 12800)
             frame.color_range, frame.colorspace = tags.get('color_range', 0), tags.get('colorspace', 2)
             box.mux(stream.encode(frame))
         for i in range(sound):
@@ -159,7 +159,6 @@ def test_subtitles_are_copied_or_named(tmp_path, tiny):
     write_film(tmp_path/'plain.mkv')
     with av.open(str(tmp_path/'said.mkv'), 'w') as box, av.open(str(tmp_path/'plain.mkv')) as source, \
             av.open(str(tmp_path/'said.srt')) as text:
-        copies = {o.type: box.add_stream_from_template(o.streams[0], opaque=True) for o in []}
         copies = [box.add_stream_from_template(o.streams[0], opaque=True) for o in (source, text)]
         for o, copy in zip((source, text), copies):
             for packet in o.demux():
@@ -434,7 +433,7 @@ def test_bad_films_are_named(tmp_path, tiny):
                       'gone.mp4': 'No such file', 'sound.mka': 'no video', 'hdr.mkv': r'HDR \(PQ\)',
                       'wide.mkv': 'BT.2020'}.items():
         with pytest.raises(FilmError, match=why) as e: color_video(tmp_path/name, tmp_path/'out.mkv', tiny)
-        assert name in str(e.value)
+        assert str(tmp_path/name) in str(e.value)
     for kwargs, why in ((dict(codec='nothing'), 'no encoder of this name'), (dict(out=tmp_path/'no/out.mkv'), 'no such folder'),
                         (dict(out=film), 'overwrite')):
         with pytest.raises(FilmError, match=why): color_video(film, colorizer=tiny, **kwargs)
@@ -456,12 +455,12 @@ def test_zero_frames(tmp_path):
 
 
 def test_truncated_and_lying_films(tmp_path, tiny):
-    whole = write_film(tmp_path/'whole.mkv', 30, codec='libx264')
+    whole = write_film(tmp_path/'whole.mkv', 50, codec='libx264')
     data = whole.read_bytes()
-    (tmp_path/'cut.mkv').write_bytes(data[:len(data)//2])
+    (tmp_path/'cut.mkv').write_bytes(data[:len(data)*4//5])
     report = color_video(tmp_path/'cut.mkv', tmp_path/'out.mkv', tiny, codec='ffv1')
-    assert 0 < report.frames < 30
-    assert any('it says that it has 30 frames' in o for o in report.notes)
+    assert 10 < report.frames < 48
+    assert any('it says that it has 50 frames' in o for o in report.notes)
     assert same(lumas(tmp_path/'cut.mkv'), lumas(tmp_path/'out.mkv'))
     moov_last = write_film(tmp_path/'film.mp4', 20, codec='libx264').read_bytes()
     (tmp_path/'cut.mp4').write_bytes(moov_last[:-200])
@@ -473,7 +472,7 @@ def test_broken_packets_are_counted(tmp_path, tiny):
     data = bytearray(path.read_bytes())
     i = data.index(b'00dc', data.index(b'00dc', data.index(b'movi')) + 4)
     size = int.from_bytes(data[i + 4:i + 8], 'little')
-    data[i + 8:i + 8 + size] = b'\xff'*size
+    data[i + 8:i + 8 + size] = bytes(size)
     path.write_bytes(data)
     report = color_video(path, tmp_path/'out.mkv', tiny)
     assert report.frames == 11

@@ -217,6 +217,7 @@ def _parse(argv):
     if args.out == '': parser.error("-o '': an empty name")
     if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir() and not is_film_name(args.out):
         parser.error(f'-o {args.out}: not a folder')
+    if is_film_name(args.out) and len(args.inputs) != 1: parser.error(f'-o {args.out}: the name of one film, but there are more inputs')
     return args
 
 def _lazy_colorizer(args):

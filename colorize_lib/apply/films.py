@@ -91,6 +91,7 @@ class Film:
             yield box, found[0]
 
     def __repr__(self):
+        if not hasattr(self, 'width'): return f'{self.path.name}: not read'
         return (f'{self.path.name}: {self.width}x{self.height}, {self.n_frames} frames, {float(self.rate):g}/s, '
                 f'{self.format.name}, {"full" if self.full else "limited"} range, red {self.matrix[0]}')
 
@@ -457,6 +458,7 @@ def _dress(stream, film, video):
     stream.metadata.update(_kept(video.metadata))
     stream.disposition, stream.time_base = video.disposition, film.time_base
     stream.codec_context.sample_aspect_ratio = film.aspect
+    for k, v in film.tags.items(): setattr(stream.codec_context, k, v) # the files of segments do not hold them
     if film.turned: stream.set_display_matrix(film.turned)
 
 def join_film(

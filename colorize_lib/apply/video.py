@@ -30,9 +30,11 @@ def fetch(
 def flow_finder():
     "A function of two gray pictures `(h,w)` uint8: where each pixel of the first is in the second, `(h,w,2)`"
     _, cv2 = import_video()
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    dis.setFinestScale(1) # the preset stops at a quarter of the size
-    return lambda a, b: dis.calc(a, b, None)
+    def flow(a, b):
+        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST) # a used one finds a little different flow
+        dis.setFinestScale(1) # the preset stops at a quarter of the size
+        return dis.calc(a, b, None)
+    return flow
 
 # %% ../../nbs/apply/08_video.ipynb #d5065898
 def leads_home(
