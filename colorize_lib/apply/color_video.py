@@ -6,13 +6,17 @@ Docs: https://OWNER.github.io/colorize_lib/apply/color_video.html.md"""
 
 # %% auto #0
 __all__ = ['turned_points', 'film_predictor', 'read_film_hints', 'check_film_hints', 'Work', 'keep', 'last_look', 'finish',
-           'close', 'FilmReport', 'color_video', 'color_animation']
+           'close', 'FilmReport', 'color_video', 'ahead', 'color_animation']
 
-# %% ../../nbs/apply/09_color_video.ipynb #0097a774
+# %% ../../nbs/apply/09_color_video.ipynb #e708cae0
 import json, os, shutil, time
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
 
 import numpy as np, torch, torch.nn.functional as F
 from filelock import FileLock, Timeout
@@ -138,7 +142,7 @@ class Work:
 
 # %% ../../nbs/apply/09_color_video.ipynb #4b7bf7bd
 def keep(self,
-    state, # dict of what JSON can hold: `frames`, `done`, `times`, and more
+    state, # dict of what JSON can hold: `done`, `times`, and more
     last, # the last `Look`
 ):
     "Declare the segment in `part` whole"
@@ -256,32 +260,67 @@ def color_video(
     finally: work.close()
     return report
 
+# %% ../../nbs/apply/09_color_video.ipynb #c9822e3b
+def ahead(
+    items, # a generator
+    n=8, # how far
+): # yields the same items
+    "Let a thread make items while the last ones are used"
+    waiting, stop, end = Queue(n), Event(), object()
+    def put(o):
+        while not stop.is_set():
+            try: return waiting.put(o, timeout=.1)
+            except Full: pass
+    def work():
+        try:
+            for o in items:
+                put((o, None))
+                if stop.is_set(): break
+            put((end, None))
+        except BaseException as e: put((end, e)) # noqa: B036 (it is raised where the items are used)
+        finally: items.close()
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (found := waiting.get())[0] is not end: yield found[0]
+        if found[1]: raise found[1]
+    finally:
+        stop.set()
+        thread.join()
+
 # %% ../../nbs/apply/09_color_video.ipynb #e263a330
 def _color(film, work, encoding, hints, steady, size, segment, progress):
     "Write the segments that are missing"
-    start, before = time.perf_counter(), work.states[-1] if work.states else dict(done=None, looks=0, cuts=[], end=False)
-    steady.n = n = resumed = before['done'][0] if before['done'] else 0
-    steady.n_looks, steady.cuts = before['looks'], before['cuts']
-    if before['done']: hints = [o for o in hints if o[0] > before['seconds'] + .5/float(film.rate)]
-    looks = iter(()) if before['end'] else steady(_looks(film, film.frames(before['done']), size, hints))
-    look = next(looks, None)
-    while look is not None:
-        first = n
-        with segment_writer(work.part, film, encoding, work.out) as write:
-            while True:
-                frame, y = look.item
-                write(y, chroma_planes(film, y, small_chroma(film, look.gray, look.ab)), frame.pts)
-                n, last, whole, n_looks = n + 1, look, look is steady.last, steady.n_looks
-                rate = (n - resumed)/(time.perf_counter() - start)
-                progress(n, film.n_frames, rate, max(0, film.n_frames - n)/rate)
-                look = next(looks, None)
-                if look is None or (whole and n - first >= segment): break
-        frame, y = last.item
-        work.keep(dict(done=[n, frame.pts, checksum(y)], seconds=float(frame.time), last=film.last_duration(frame),
-                       times=write.times, looks=n_looks, cuts=sorted({o for o in steady.cuts if o < n}),
-                       end=look is None, notes=_what_was_wrong(film, n) if look is None else []), last)
-    state = work.states[-1]
-    return FilmReport(str(work.out), n, state['looks'], state['cuts'], time.perf_counter() - start, resumed, state['notes'])
+    start, states = time.perf_counter(), work.states
+    before = states[-1] if states else dict(done=[0], looks=0, cuts=[], end=False)
+    n, n_looks, cuts = before['done'][0], before['looks'], [*before['cuts']]
+    if n: hints = [o for o in hints if o[0] > before['seconds'] + .5/float(film.rate)]
+    frames = film.frames(before['done'] if n else None)
+    resumed, todo = n, (o for o in ()) if before['end'] else steady(_looks(film, frames, size, hints))
+    with closing(ahead(todo)) as looks:
+        look = next(looks, None)
+        while look is not None:
+            with segment_writer(work.part, film, encoding, work.out) as write:
+                for in_segment in count(1):
+                    frame, y = look.item
+                    write(y, chroma_planes(film, y, small_chroma(film, look.gray, look.ab)), frame.pts)
+                    if look.begins: cuts.append(n)
+                    n, last, n_looks = n + 1, look, n_looks + look.n_looks
+                    progress(n, film.n_frames, *_pace(n - resumed, film.n_frames - n, time.perf_counter() - start))
+                    look = next(looks, None)
+                    if look is None or (last.whole and in_segment >= segment): break
+            notes = _what_was_wrong(film, n) if look is None else []
+            work.keep(_state(film, last, n) | dict(times=write.times, looks=n_looks, cuts=cuts, end=look is None,
+                                                   notes=notes), last)
+    return FilmReport(str(work.out), n, n_looks, cuts, time.perf_counter() - start, resumed, work.states[-1]['notes'])
+
+# %% ../../nbs/apply/09_color_video.ipynb #bb578d14
+def _pace(done, left, seconds): return done/seconds, max(0, left)*seconds/done # frames a second, seconds left
+
+def _state(film, look, n):
+    "What has to be known to go on behind a frame, and to join its segment"
+    frame, y = look.item
+    return dict(done=[n, frame.pts, checksum(y)], seconds=float(frame.time), last=film.last_duration(frame))
 
 # %% ../../nbs/apply/09_color_video.ipynb #7d27b0fa
 def _what_was_wrong(film, n):

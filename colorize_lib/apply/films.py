@@ -259,20 +259,20 @@ def chroma_planes(film,
     maps, # from `small_chroma`
 )->list: # Cb and Cr, as stored
     "The colour planes of a frame: no pixel leaves the range of R'G'B'"
-    _, cv2 = import_video()
-    fmt = import_video()[0].VideoFormat(film.plain, film.width, film.height)
+    av, cv2 = import_video()
+    fmt = av.VideoFormat(film.plain, film.width, film.height)
     rows, columns = fmt.chroma_height(), fmt.chroma_width()
-    low, high = _extremes(y, rows, columns)
-    v = cv2.resize(_scaled(film, y), (columns, rows), interpolation=cv2.INTER_AREA)
-    maps = cv2.resize(maps, (columns, rows), interpolation=cv2.INTER_CUBIC)
-    chroma = maps[..., :2]*v[..., None] + maps[..., 2:]
-    light = [chroma@o for o in chroma_offsets(film.matrix)]
+    low, high = (_scaled(film, o).clip(0, 1) for o in _extremes(y, rows, columns))
+    v = _scaled(film, cv2.resize(y, (columns, rows), interpolation=cv2.INTER_AREA))
+    maps = cv2.resize(maps, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    b, r = (maps[..., i]*v + maps[..., i + 2] for i in (0, 1))
+    (_, of_r), (g_b, g_r), (of_b, _) = chroma_offsets(film.matrix)
+    light = of_r*r, g_b*b + g_r*r, of_b*b
     least, most = np.minimum.reduce(light), np.maximum.reduce(light) # below 0, above 0: their luma is 0
-    low, high = _scaled(film, low).clip(0, 1), _scaled(film, high).clip(0, 1)
     fits = np.minimum(low/(1e-6 - least), (1 - high)/(1e-6 + most)).clip(0, 1)
-    steps = 2**(8 + film.deep) - 1 if film.full else 224 << film.deep
-    stored = (chroma*(fits*steps)[..., None]).round() + (128 << film.deep)
-    return [*np.moveaxis(stored.clip(1 << film.deep, (255 << film.deep) - 1), -1, 0)]
+    fits *= np.float32(2**(8 + film.deep) - 1 if film.full else 224 << film.deep)
+    middle, least, most = 128 << film.deep, 1 << film.deep, (255 << film.deep) - 1
+    return [np.rint(o*fits + middle).clip(least, most) for o in (b, r)]
 
 # %% ../../nbs/apply/07_films.ipynb #8ac74bef
 def painted(film,
@@ -296,7 +296,7 @@ Film.painted = painted
 # %% ../../nbs/apply/07_films.ipynb #2a57b992
 _containers = {'.mp4': 'libx264', '.m4v': 'libx264', '.mov': 'libx264', '.mkv': 'libx264', '.webm': 'libvpx-vp9'}
 # x264's mbtree wrote other bytes in each run for the same frames: a film that was resumed could not be compared
-_options = {'libx264': {'preset': 'fast', 'crf': '18', 'x264-params': 'mbtree=0'}, 'libx265': {'preset': 'fast', 'crf': '19', 'x265-params': 'log-level=none'},
+_options = {'libx264': {'preset': 'veryfast', 'crf': '18', 'x264-params': 'mbtree=0'}, 'libx265': {'preset': 'fast', 'crf': '19', 'x265-params': 'log-level=none'},
             'libvpx-vp9': {'crf': '24', 'deadline': 'good', 'cpu-used': '4', 'row-mt': '1'},
             'libsvtav1': dict(preset='8', crf='24'), 'ffv1': dict(level='3', slicecrc='1')}
 

@@ -70,6 +70,9 @@ class Look:
     gray: np.ndarray = None  # `(h,w)` uint8, as small as the network sees it
     points: list = field(default_factory=list) # hints in it: `[x, y, color, radius]`
     ab: np.ndarray = None    # `(h,w,2)`, CIE units: its colours, once they are known
+    begins: bool = False     # a shot
+    whole: bool = False      # nothing before it is needed to go on behind it
+    n_looks: int = 0         # of the network, at this frame
 
     def __post_init__(self):
         _, cv2 = import_video()
@@ -104,7 +107,7 @@ class Steady:
 
     def look(self, frame):
         "Let the network look at a frame"
-        self.n_looks += 1
+        self.n_looks, frame.n_looks = self.n_looks + 1, frame.n_looks + 1
         return self.predict(frame)
 
 # %% ../../nbs/apply/08_video.ipynb #dcdb3e79
@@ -124,14 +127,14 @@ def _link(self, before, frame):
 
 def _begin(self, frame):
     "A frame that owes nothing to those before"
-    frame.ab = self.look(frame)
+    frame.ab, frame.whole = self.look(frame), True
     self.last = frame
     return frame
 
 # %% ../../nbs/apply/08_video.ipynb #0dd7890b
 def steady_frames(self,
     frames, # of `Look`s
-): # yields them in their order, with their colours; `whole` is true of the last one of a block
+): # yields them in their order, with their colours
     "Make colours steady"
     block = []
     for frame in frames:
@@ -139,7 +142,8 @@ def steady_frames(self,
         alone = before is None or not (self.strength or before.points)
         same = not alone and self._link(before, frame)
         if alone or not same or new_hints:
-            if before is not None and not alone and not same: self.cuts.append(self.n)
+            frame.begins = not alone and not same
+            if frame.begins: self.cuts.append(self.n)
             yield from self._finish(block)
             block = []
             yield self._begin(frame)
@@ -177,7 +181,7 @@ def _finish(self, block):
         share = (w1/(w0 + w1))[..., None]
         frame.ab = mean_color(fetch(first.ab, at0), fetch(key.ab, at1), share)
         self._fill(frame, np.maximum(trust0, trust1))
-    self.last = key
+    self.last, key.whole = key, True
     yield from block
 
 # %% ../../nbs/apply/08_video.ipynb #0755d0f8
