@@ -25,7 +25,7 @@ from colorize_lib.lab import lab_to_rgb, rgb_to_lab
 from colorize_lib.photos.pictures import open_photo, photo_files, rgb_tensor
 from colorize_lib.photos.samples import carried_photos
 
-STRENGTHS = 0, .2, .5, .7, 1
+STRENGTHS = 0, .2, .4, .7, 1
 
 
 def measured(film, ab):
@@ -87,10 +87,10 @@ def speed(photo, n, colorizer):
         write_720p(path, photo, n)
         film = Film(path)
         def timed(name, work, frames=n):
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             work()
-            out[name] = frames/(time.perf_counter() - start)
-            print(f'{name}: {out[name]:.1f} frames a second', flush=True)
+            out[name] = frames/(time.perf_counter() - start), 1000*(time.process_time() - cpu)/frames
+            print(f'{name}: {out[name][0]:.1f} frames a second, {out[name][1]:.1f} ms of processors a frame', flush=True)
         def encode(frames):
             gray = [np.full((360, 640), 128)]*2
             with segment_writer(folder/'s.nut', film, choose_encoding(film, '.mp4')) as write:
@@ -132,10 +132,13 @@ def main():
     table, truth = steadiness(films, colorizer)
     lines = ['# Films', '', f'`python -m benchmarks.video`, on {platform.processor() or platform.machine()}, '
              f'{os.cpu_count()} cores, {torch.get_num_threads()} PyTorch threads, the packaged photo model at 128 pixels.', '',
-             f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '', '| what | frames a second |', '|---|---|']
-    lines += [f'| {k} | {v:.1f} |' for k, v in rates.items()]
-    lines += ['', f'Steady is {rates["steady"]/rates["each frame as a photo"]:.1f} times as fast as each frame as a photo, and '
-              f'{rates["steady"]/rates["each frame by itself (steady=0)"]:.1f} times as fast as `steady=0`.', '',
+             f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '',
+             f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. The time of processors hardly depends on it.', '',
+             '| what | frames a second | ms of processors a frame |', '|---|---|---|']
+    lines += [f'| {k} | {v:.1f} | {c:.1f} |' for k, (v, c) in rates.items()]
+    steady, others = rates['steady'], ('each frame as a photo', 'each frame by itself (steady=0)')
+    lines += ['', *(f'Steady against {k}: {steady[0]/rates[k][0]:.1f} times as many frames a second, '
+                    f'{rates[k][1]/steady[1]:.1f} times less processor time.' for k in others), '',
               f'## Steadiness: {len(photos)} photos, 33 frames each; 6 painted films of two shots, 40 frames', '',
               'Ratio, gain and share are against each frame by itself, the mean over films.', '',
               '| films | strength | warp error | ratio (worst) | PSNR | colorfulness | CDC | looks | cuts right |', '|' + '---|'*9]

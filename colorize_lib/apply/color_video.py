@@ -228,7 +228,7 @@ def color_video(
     path, # of the film
     out=None, # of the result, .mp4, .m4v, .mov, .mkv or .webm; default: beside it, with _color in its name
     colorizer=None, # default: the packaged model
-    steady=.5, # 0: each frame by itself; 1: what was seen first in a shot stays
+    steady=.4, # 0: each frame by itself; 1: what was seen first in a shot stays
     every=8, # the network looks at one frame of so many
     size=None, # pixels of the short side at which the network works; default: as it was trained
     saturation=1., # factor on the colours
@@ -351,7 +351,7 @@ def _pictures(path):
 def color_animation(
     path, # .gif or .webp
     out=None, # with the same suffix; default: beside it, with _color in its name
-    colorizer=None, steady=.5, every=8, size=None, saturation=1., # see `color_video`
+    colorizer=None, steady=.4, every=8, size=None, saturation=1., # see `color_video`
 )->FilmReport:
     "Colour an animation"
     path, colorizer, start = Path(path), colorizer or Colorizer.load(), time.perf_counter()

@@ -89,7 +89,7 @@ def _add_more(add):
 
 # %% ../../nbs/apply/04_commands.ipynb #26dc0830
 def _add_film(add):
-    add('--steady', type=_share, default=.5, metavar='X',
+    add('--steady', type=_share, default=.4, metavar='X',
         help='films: 0 colours each frame by itself, 1 never changes a colour within a shot')
     add('--codec', metavar='NAME', help='films: an encoder of FFmpeg, such as libx265 or ffv1 (lossless); '
         'without it: H.264, in .webm VP9')

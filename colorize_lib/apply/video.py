@@ -96,7 +96,7 @@ class Steady:
     "Colours of frames, made steady along the motion"
     def __init__(self,
         predict, # function of a `Look`: its colours `(h,w,2)`, CIE units
-        strength=.7, # from 0, each frame by itself, to 1, what was seen first stays
+        strength=.4, # from 0, each frame by itself, to 1, what was seen first stays
         every=8, # frames from one key to the next
         last=None, # the last key of an earlier call as a `Look`: to go on behind it
     ):
