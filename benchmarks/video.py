@@ -63,7 +63,8 @@ def steadiness(films, colorizer):
         part = part.assign(ratio=part.warp_error/base.warp_error, gain=part.psnr - base.psnr,
                            share=part.colorfulness/base.colorfulness)
         mean = part.groupby('kind')[['warp_error', 'ratio', 'gain', 'share', 'cdc', 'looks']].mean()
-        mean['worst_ratio'], mean['cuts_right'] = part.groupby('kind').ratio.max(), part.groupby('kind').cuts_right.mean()
+        mean['worst_ratio'] = part.groupby('kind').ratio.max()
+        mean['cuts_right'] = part.groupby('kind').cuts_right.mean()
         parts.append(mean.assign(strength=strength).reset_index())
     truth = df[df.strength == 'truth'].groupby('kind')[['warp_error', 'cdc']].mean()
     return pd.concat(parts), truth
@@ -75,7 +76,9 @@ def write_720p(path, photo, n):
     with av.open(str(path), 'w') as box:
         stream = box.add_stream('libx264', rate=25, options=dict(crf='18', preset='veryfast'))
         stream.width, stream.height, stream.pix_fmt = 1280, 720, 'yuv420p'
-        for o in film.frames: box.mux(stream.encode(av.VideoFrame.from_image(Image.fromarray(o).convert('L').convert('RGB'))))
+        for o in film.frames:
+            gray = Image.fromarray(o).convert('L').convert('RGB')
+            box.mux(stream.encode(av.VideoFrame.from_image(gray)))
         box.mux(stream.encode(None))
 
 
@@ -90,15 +93,14 @@ def speed(photo, n, colorizer):
             start, cpu = time.perf_counter(), time.process_time()
             work()
             out[name] = frames/(time.perf_counter() - start), 1000*(time.process_time() - cpu)/frames
-            print(f'{name}: {out[name][0]:.1f} frames a second, {out[name][1]:.1f} ms of processors a frame', flush=True)
+            print('{}: {:.1f} frames a second, {:.1f} ms of processors a frame'.format(name, *out[name]), flush=True)
         def encode(frames):
             gray = [np.full((360, 640), 128)]*2
             with segment_writer(folder/'s.nut', film, choose_encoding(film, '.mp4')) as write:
                 for frame, y in frames: write(y, gray, frame.pts)
         timed('decoder alone', lambda: sum(1 for _ in film.frames()))
-        kept = [(f, y) for f, y in film.frames()]
+        kept = list(film.frames())
         timed('encoder alone', lambda: encode(kept))
-        del kept
         few = 12
         def photos():
             with av.open(str(path)) as source, av.open(str(folder/'p.mp4'), 'w') as box:
@@ -118,6 +120,7 @@ def main():
     p.add_argument('folder', nargs='?')
     p.add_argument('--frames', type=int, default=97)
     p.add_argument('--photos', type=int, default=12)
+    p.add_argument('--scenes', type=int, default=6)
     args = p.parse_args()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count())))
     colorizer = Colorizer.load()
@@ -128,22 +131,28 @@ def main():
     for path in photos:
         a, b = rng.uniform(0, .4, (2, 2))
         films.append(('pans and zooms', known_pan(open_photo(path), 33, (228, 128), (*a, .6), (*b, .5))))
-    films += [('painted scenes', joined_films(known_scene(i, 20), known_scene(i + 10, 20))) for i in range(6)]
+    pairs = [(known_scene(i, 20), known_scene(i + 10, 20)) for i in range(args.scenes)]
+    films += [('painted scenes', joined_films(*o)) for o in pairs]
     table, truth = steadiness(films, colorizer)
-    lines = ['# Films', '', f'`python -m benchmarks.video`, on {platform.processor() or platform.machine()}, '
-             f'{os.cpu_count()} cores, {torch.get_num_threads()} PyTorch threads, the packaged photo model at 128 pixels.', '',
+    lines = ['# Films', '', f'`python -m benchmarks.video`, on {platform.machine()}, {os.cpu_count()} cores, '
+             f'{torch.get_num_threads()} PyTorch threads, the packaged photo model at 128 pixels.', '',
              f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '',
-             f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. The time of processors hardly depends on it.', '',
+             f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. '
+             'The time of processors depends less on it.', '',
              '| what | frames a second | ms of processors a frame |', '|---|---|---|']
     lines += [f'| {k} | {v:.1f} | {c:.1f} |' for k, (v, c) in rates.items()]
     steady, others = rates['steady'], ('each frame as a photo', 'each frame by itself (steady=0)')
     lines += ['', *(f'Steady against {k}: {steady[0]/rates[k][0]:.1f} times as many frames a second, '
                     f'{rates[k][1]/steady[1]:.1f} times less processor time.' for k in others), '',
-              f'## Steadiness: {len(photos)} photos, 33 frames each; 6 painted films of two shots, 40 frames', '',
+              f'## Steadiness: {len(photos)} photos, 33 frames each; '
+              f'{args.scenes} painted films of two shots, 40 frames', '',
               'Ratio, gain and share are against each frame by itself, the mean over films.', '',
-              '| films | strength | warp error | ratio (worst) | PSNR | colorfulness | CDC | looks | cuts right |', '|' + '---|'*9]
-    lines += [f'| {o.kind} | {o.strength:g} | {o.warp_error:.2f} | {o.ratio:.2f} ({o.worst_ratio:.2f}) | {o.gain:+.3f} dB | '
-              f'{o.share:.1%} | {o.cdc:.2f} | {o.looks:.0%} | {o.cuts_right:.0%} |' for o in table.sort_values(['kind', 'strength']).itertuples()]
+              '| films | strength | warp error | ratio (worst) | PSNR | colorfulness | CDC | looks | cuts right |',
+              '|' + '---|'*9]
+    lines += [f'| {o.kind} | {o.strength:g} | {o.warp_error:.2f} | {o.ratio:.2f} ({o.worst_ratio:.2f}) | '
+              f'{o.gain:+.3f} dB | '
+              f'{o.share:.1%} | {o.cdc:.2f} | {o.looks:.0%} | {o.cuts_right:.0%} |'
+              for o in table.sort_values(['kind', 'strength']).itertuples()]
     lines += [f'| {k} | truth | {o.warp_error:.2f} | | | | {o.cdc:.2f} | | |' for k, o in truth.iterrows()]
     Path(__file__).with_name('VIDEO.md').write_text('\n'.join(lines) + '\n')
     print('\n'.join(lines))

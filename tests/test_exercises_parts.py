@@ -503,7 +503,7 @@ def test_films():
     def gray_frames(path, n=None):
         av, _ = import_video()
         with av.open(str(path)) as box: frames = [o for _, o in zip(range(n or 99), box.decode(video=0))]
-        return all((np.frombuffer(p, np.uint8) == 128).all() for o in frames for p in o.planes[1:])
+        return all((o.to_ndarray()[o.height:] == 128).all() for o in frames)
     right('films.3', gray_frames)
     refused('films.3', lambda path: gray_frames(path, 1), 'late')
     def chained(first, second):

@@ -11,7 +11,7 @@ __all__ = ['turned_points', 'film_predictor', 'read_film_hints', 'check_film_hin
 # %% ../../nbs/apply/09_color_video.ipynb #e708cae0
 import json, os, shutil, time
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -327,7 +327,8 @@ def _what_was_wrong(film, n):
     "With a film that has been decoded to its end, in words"
     notes = [f'{film.broken} packets could not be decoded'] if film.broken else []
     if film.cut_off: notes.append(f'it ends early ({film.cut_off})')
-    if abs(n - film.n_frames) > max(2, .02*n): notes.append(f'it says that it has {film.n_frames} frames, there are {n}')
+    if abs(n - film.n_frames) > max(2, .02*n):
+        notes.append(f'it says that it has {film.n_frames} frames, there are {n}')
     return notes
 
 def _join(film, work, out):
@@ -356,7 +357,7 @@ def color_animation(
     "Colour an animation"
     path, colorizer, start = Path(path), colorizer or Colorizer.load(), time.perf_counter()
     out, size = Path(out or path.with_name(f'{path.stem}_color{path.suffix}')), size or colorizer.size
-    if out.suffix.lower() != path.suffix.lower(): raise FilmError(out, f'the result of a {path.suffix} is a {path.suffix}')
+    if out.suffix.lower() != path.suffix.lower(): raise FilmError(out, f'the result needs to be a {path.suffix}, too')
     with Image.open(path) as im:
         times = []
         for i in range(im.n_frames):

@@ -42,8 +42,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
         if action.default in (None, False): return action.help
         return super()._get_help_string(action)
 
-_about = ('Colour photos, films, or line drawings. Each keeps its size, a photo its lightness, a film its luma and sound; '
-          'the original is never touched.')
+_about = ('Colour photos, films, or line drawings. Each keeps its size, a photo its lightness, '
+          'a film its luma and its sound; the original is never touched.')
 _examples = '''examples:
   colorize grandma.jpg
   colorize scans/ --recursive -o coloured/
@@ -217,7 +217,8 @@ def _parse(argv):
     if args.out == '': parser.error("-o '': an empty name")
     if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir() and not is_film_name(args.out):
         parser.error(f'-o {args.out}: not a folder')
-    if is_film_name(args.out) and len(args.inputs) != 1: parser.error(f'-o {args.out}: the name of one film, but there are more inputs')
+    if is_film_name(args.out) and len(args.inputs) != 1:
+        parser.error(f'-o {args.out}: the name of one film, but there are more inputs')
     return args
 
 def _lazy_colorizer(args):

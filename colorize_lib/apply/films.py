@@ -121,7 +121,8 @@ def _describe(film, box, stream, frame):
     "Note what the first frame and the container say"
     tags = _Tags(film, stream, frame)
     film.width, film.height, film.format = frame.width, frame.height, frame.format
-    film.plain, film.full, film.tags, film.matrix = plain_format(frame.format), tags.full, tags.all, _matrices[tags.space]
+    film.plain, film.full = plain_format(frame.format), tags.full
+    film.tags, film.matrix = tags.all, _matrices[tags.space]
     film.deep = int(re.search(r'p(\d*)', film.plain)[1] or 8) - 8
     film.direct = bool(_direct.fullmatch(frame.format.name)) and max(o.bits for o in frame.format.components) <= 12
     film.direct &= film.format.components[0].bits == 8 + film.deep
@@ -296,7 +297,8 @@ Film.painted = painted
 # %% ../../nbs/apply/07_films.ipynb #2a57b992
 _containers = {'.mp4': 'libx264', '.m4v': 'libx264', '.mov': 'libx264', '.mkv': 'libx264', '.webm': 'libvpx-vp9'}
 # x264's mbtree wrote other bytes in each run for the same frames: a film that was resumed could not be compared
-_options = {'libx264': {'preset': 'veryfast', 'crf': '18', 'x264-params': 'mbtree=0'}, 'libx265': {'preset': 'fast', 'crf': '19', 'x265-params': 'log-level=none'},
+_options = {'libx264': {'preset': 'veryfast', 'crf': '18', 'x264-params': 'mbtree=0'},
+            'libx265': {'preset': 'fast', 'crf': '19', 'x265-params': 'log-level=none'},
             'libvpx-vp9': {'crf': '24', 'deadline': 'good', 'cpu-used': '4', 'row-mt': '1'},
             'libsvtav1': dict(preset='8', crf='24'), 'ffv1': dict(level='3', slicecrc='1')}
 
@@ -328,7 +330,8 @@ def choose_encoding(
         known = ', '.join(o for o in _options if o in av.codecs_available)
         raise FilmError(codec, f'no encoder of this name is here; choose from {known}') from e
     sampling = re.match(r'yuv\d+p', film.plain)[0]
-    odd = codec != 'ffv1' and ((sampling == 'yuv420p' and film.height % 2) or ('444' not in sampling and film.width % 2))
+    odd = (sampling == 'yuv420p' and film.height % 2) or ('444' not in sampling and film.width % 2)
+    odd = odd and codec != 'ffv1'
     wanted = ['yuv444p' + film.plain[len(sampling):]]*bool(odd) + [film.plain, sampling, 'yuv420p']
     found = next((o for o in wanted if o in formats or not formats), None)
     if not found: raise FilmError(codec, f'this encoder takes none of {", ".join(wanted)}')

@@ -104,7 +104,8 @@ def _suffixes_beside(photo, folders):
 
 def _target(photo, folder, args, folders):
     "The path of a photo's result in a folder"
-    if is_film(photo): return Path(args.out).expanduser() if is_film_name(args.out) else _film_target(photo, folder, args)
+    if is_film(photo):
+        return Path(args.out).expanduser() if is_film_name(args.out) else _film_target(photo, folder, args)
     suffix, beside = _result_suffix(photo.suffix, args.format), set()
     if args.suffix or same_file(folder) != same_file(photo.parent): # else results cannot be told from photos
         beside = _suffixes_beside(photo, folders)

@@ -11,7 +11,6 @@ __all__ = ['fetch', 'flow_finder', 'leads_home', 'looks_alike', 'Look', 'mean_co
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
 
 from .films import import_video
 from ..engine.checks import check_whole

@@ -184,10 +184,12 @@ def _rescaled(rescaled):
 
 # %% ../../nbs/exercises/13_apply.ipynb #ee9e04bc
 @checks('apply/07_films.1', 'the gray of pure red on a set without colour')
-def _gray_of_red(answer): number(answer, .2126*255, 1, "Y' of BT.709: how much does red count? It is the coded value, not its light")
+def _gray_of_red(answer):
+    number(answer, .2126*255, 1, "Y' of BT.709: how much does red count? It is the coded value, not its light")
 
 @checks('apply/07_films.2', 'bytes of a frame in 4:2:0')
-def _frame_bytes(answer): number(answer, 1280*720*3//2, 0, 'how many samples have Cb and Cr, beside one of luma for each pixel?')
+def _frame_bytes(answer):
+    number(answer, 1280*720*3//2, 0, 'how many samples have Cb and Cr, beside one of luma for each pixel?')
 
 def _write_film(path, frames):
     av, _ = import_video()
@@ -201,7 +203,8 @@ def _is_gray_film(is_gray_film):
     scene = paint_scene(3, 32)
     gray = scene.convert('L')
     with TemporaryDirectory() as folder:
-        for name, frames, truth in (('gray', [gray]*6, True), ('color', [scene]*6, False), ('late', [gray]*5 + [scene], False)):
+        films = ('gray', [gray]*6, True), ('color', [scene]*6, False), ('late', [gray]*5 + [scene], False)
+        for name, frames, truth in films:
             _write_film(path := Path(folder)/f'{name}.mkv', frames)
             need(bool(call(is_gray_film, path)) == truth, f'a film that is {name} was taken for '
                  f'{"one in colour" if truth else "a gray one"}')
@@ -221,10 +224,13 @@ def _chained(chained):
     need(out.shape == truth.shape, f'the shape is {out.shape}, expected {truth.shape}')
     inside = there < 30
     need(np.abs((first + second) - out)[inside].max() > 1e-3, 'the second flow is looked up where the first one leads')
-    same(out[inside], truth[inside], .02, 'not where a pixel is found two frames later')
+    both = [torch.from_numpy(np.float32(o[inside])) for o in (out, truth)]
+    same(*both, .02, 'not where a pixel is found two frames later')
 
 @checks('apply/09_color_video.1', 'frames that are finished when the work is killed')
-def _finished(answer): number(answer, 481, 0, 'a segment ends with a key, and the first key is frame 0: which numbers of frames are whole?')
+def _finished(answer):
+    hint = 'a segment ends with a key, and the first key is frame 0: which numbers of frames are whole?'
+    number(answer, 481, 0, hint)
 
 @checks('apply/09_color_video.2', 'time_left(done, total, seconds)')
 def _time_left(time_left):

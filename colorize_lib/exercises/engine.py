@@ -348,7 +348,7 @@ def _worst_pair(worst_pair):
     film = known_pan(paint_scene(2, 96), 9, (48, 32))
     for at in (0, 3, 7):
         ab = torch.zeros(9, 2, 32, 48)
-        ab[:, 0] = torch.arange(48)*3. # a slope that stays where it is: everything that moves changes its colour a little
+        ab[:, 0] = torch.arange(48)*3. # a slope that stays where it is: what moves changes its colour a little
         ab[at + 1:, 1] += 20
         number(call(worst_pair, ab, film), at, 0, f'colours jump between the frames {at} and {at + 1}')
 
