@@ -135,7 +135,7 @@ def _do_film(job, args, colorizer, written):
     def progress(done, total, rate, left):
         if time.perf_counter() - said[0] < 5: return
         said[0] = time.perf_counter()
-        _say(f'{job.photo}: {done} of {total} frames, {rate:.1f} a second, {_clock(left)} left')
+        _say(f'{job.photo}: {done} of {total or "?"} frames, {rate:.1f} a second, {_clock(left)} left')
     try:
         hints = [(0, o) for o in args.hint or []]
         if args.hints: hints += read_film_hints(args.hints, Film(job.photo).shown_size)

@@ -81,14 +81,21 @@ class Look:
 # %% ../../nbs/apply/08_video.ipynb #76f21456
 def _chroma(ab): return np.sqrt((ab**2).sum(-1, keepdims=True))
 
+def _spread(ab):
+    few = ab[::2, ::2]
+    return np.sqrt(((few - few.mean((0, 1)))**2).sum(-1).mean())
+
 def mean_color(
     a, b, # `(h,w,2)`
     share, # of `b`, `(h,w,1)` or a number
 )->np.ndarray:
-    "The mean of two colours, as colourful as they are on average"
+    "The mean of two pictures of colours, as colourful as they are on average"
     mean = a + share*(b - a)
     chroma = _chroma(a) + share*(_chroma(b) - _chroma(a))
-    return mean*np.clip(chroma/(_chroma(mean) + 1e-3), 1, 1.5)
+    mean = mean*np.clip(chroma/(_chroma(mean) + 1e-3), 1, 1.5)
+    share = np.mean(share)
+    spread = (1 - share)*_spread(a) + share*_spread(b)
+    return mean*np.float32(np.clip(spread/(_spread(mean) + 1e-3), 1, 1.05))
 
 # %% ../../nbs/apply/08_video.ipynb #2f8fbf62
 class Steady:
