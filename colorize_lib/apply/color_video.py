@@ -46,6 +46,7 @@ def turned_points(
         width, height = height, width
     return points
 
+# %% ../../nbs/apply/09_color_video.ipynb #0b6121b5
 def film_predictor(
     colorizer, # a `Colorizer` for photos
     size, # pixels of the short side
@@ -154,6 +155,7 @@ def keep(self,
         with atomic_path(text) as part: part.write_text(json.dumps(state | dict(points=last.points)))
     self.states.append(state)
 
+# %% ../../nbs/apply/09_color_video.ipynb #71ae103c
 def last_look(self): # a `Look`, or None at the beginning
     "With which the filter goes on"
     if not self.states: return None
@@ -349,6 +351,7 @@ def _pictures(path):
             im.seek(i)
             yield open_photo(im, alpha=True)
 
+# %% ../../nbs/apply/09_color_video.ipynb #dc5ee8cd
 def color_animation(
     path, # .gif or .webp
     out=None, # with the same suffix; default: beside it, with _color in its name

@@ -255,6 +255,7 @@ def _extremes(v, rows, columns):
     parts = [v[i::high, j::wide] for i in range(high) for j in range(wide)]
     return np.minimum.reduce(parts), np.maximum.reduce(parts)
 
+# %% ../../nbs/apply/07_films.ipynb #bcde77b3
 def chroma_planes(film,
     y, # luma, as stored
     maps, # from `small_chroma`
@@ -464,6 +465,7 @@ def _dress(stream, film, video):
     for k, v in film.tags.items(): setattr(stream.codec_context, k, v) # the files of segments do not hold them
     if film.turned: stream.set_display_matrix(film.turned)
 
+# %% ../../nbs/apply/07_films.ipynb #5be6242a
 def join_film(
     path, # of the result: a temporary one, since an error leaves a half file
     film, # the `Film` that it is made of
