@@ -1,6 +1,7 @@
 """A training as a GPU would run it, without a GPU: devices, types, and the lines that would make it wait
 
 Under `DryRun` tensors have no values. What only a real GPU can show is in test_gpu.py."""
+import json
 import os
 import subprocess
 import sys
@@ -355,3 +356,12 @@ def test_the_launcher_of_two_t4s_comes_as_far_as_nccl(tmp_path):
     done = run_tutorial('03_train_on_coco', 2, tmp_path)
     assert 'photos a second' in done.stdout
     assert 'ProcessGroupNCCL is only supported with GPUs, no GPUs found' in done.stderr
+
+
+def test_the_step_of_the_first_notebook_runs_on_a_gpu():
+    cells = json.loads((ROOT/'nbs/index.ipynb').read_text(encoding='utf-8'))['cells']
+    code = next(s for c in cells if 'pix2pix_step(' in (s := ''.join(c['source'])))
+    for part, instead in (('bs=8)', "bs=8, device='cuda')"), ('cycle(8', 'cycle(1'), ('range(5)', 'range(1)')):
+        assert part in code
+        code = code.replace(part, instead)
+    with DryRun(): exec('from colorize_lib.all import *\n' + code, dict(torch=torch))

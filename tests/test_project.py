@@ -198,6 +198,44 @@ def test_no_badge_while_the_address_is_a_placeholder():
     assert rewritten(with_badges, 'https://github.com/OWNER/colorize_lib', 'nbs/index.ipynb') == first
 
 
+# ---- every exported thing is seen running near its definition
+
+# `ColorizeApp` is shown finished before it is built; the others belong to a function below them that is shown
+SEEN_ELSEWHERE = {'ColorizeApp', 'measures', 'most_hints', 'n_cells', 'save_results'}
+
+
+def defined(code):
+    "Public names that a cell defines, a set for each statement; what `@patch` adds to a class is not among them"
+    for node in ast.parse(code).body:
+        targets = getattr(node, 'targets', [])
+        names = {o.id for t in targets for o in getattr(t, 'elts', [t]) if isinstance(o, ast.Name)}
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            if not any(re.match(r'patch\b', ast.unparse(o)) for o in node.decorator_list): names = {node.name}
+        if names := {o for o in names if not o.startswith('_')}: yield names
+
+
+def unseen(cells):
+    "Names that are exported by one of these sources, and not in the next three that export nothing"
+    for i, code in enumerate(cells):
+        if not code.startswith('#| export'): continue
+        shown = [o for o in cells[i + 1:] if not o.startswith('#| export')][:3]
+        words = {*re.findall(r'\w+', '\n'.join(shown))}
+        yield from (min(names) for names in defined(code) if not names & (words | SEEN_ELSEWHERE))
+
+
+def test_what_is_not_shown_is_found():
+    cells = ['#| export\nscale, _hidden = 2, 3\ndef double(x): return scale*x', '#| export\nclass Other: pass']
+    assert [*unseen([*cells, 'Other()', 'scale', 'double(1)'])] == []
+    assert [*unseen([*cells, 'Other()', 'double(1)', '1', 'scale'])] == ['scale']
+    assert [*unseen([*cells, 'doubled = 2'])] == ['scale', 'double', 'Other']
+    assert [*unseen(['#| export\n@patch\ndef more(self:Other): pass'])] == []
+
+
+@by_name
+def test_what_is_exported_is_shown_within_three_cells(path):
+    assert not [*unseen([source(c) for c in CODE[path]])], 'show it running in a cell behind its definition'
+
+
 def test_metadata_has_one_home():
     from importlib.metadata import metadata, requires
     cfg = ConfigParser(delimiters=['='], interpolation=None)
@@ -221,7 +259,7 @@ def test_everything_a_user_types_is_in_all():
                plot_losses photo_metrics evaluate comparison_table gallery paper resnet18 Colorizer save_weights
                Checkpoints LiteUnet compiled ColorizeApp SketchPad LabExplorer LossExplorer TrainingMonitor held_memory
                Sketch to_sketch draw_house Pix2PixUnet bootstrap lpips fid compare load_comparison BinClassifier
-               Classification loss_results color_video Film FilmError Steady warp_error cdc known_pan'''.split()
+               Classification loss_results plot_step color_video Film FilmError Steady warp_error cdc known_pan'''.split()
     assert not {*typed} - {*names}
 
 

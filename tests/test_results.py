@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from colorize_lib.engine.metrics import psnr
-from colorize_lib.lab import Grayscale, colorize_dls, tasks
+from colorize_lib.lab import Grayscale, colorize_dls, denormalize_lab, lab_to_rgb, tasks
 from colorize_lib.patchgan import PatchGAN
-from colorize_lib.results import colored, comparison_table, evaluate, gallery, interval_table, loss_table, plot_losses
+from colorize_lib.results import (colored, comparison_table, evaluate, gallery, interval_table, loss_table,
+                                  plot_losses, plot_step)
 from colorize_lib.training import PatchGANTrainer, loss_names
 from colorize_lib.engine.learner import colorize_learner
 from colorize_lib.unet import Unet
@@ -146,6 +147,26 @@ def test_loss_table_and_curves(learn):
     assert {line.get_label() for line in left.lines} >= set(loss_names[:3])
     assert {line.get_label() for line in right.lines} == set(loss_names[3:])
     assert np.allclose(right.lines[2].get_ydata(), table.loss_G)
+
+
+def test_a_step_as_a_figure(learn):
+    lum, ab = learn.dls.valid.one_batch()
+    G, D = learn.model.eval(), PatchGAN(nf=4, n_down=1).eval()
+    D.layers[-1].weight.data *= 100 # as after training: logits that differ
+    losses = {k: i + .25 for i, k in enumerate(loss_names)}
+    fig = plot_step(G, D, lum, ab, losses)
+    pictures = {ax.get_title(): ax.images[0].get_array() for ax in fig.axes if ax.images}
+    photo = lab_to_rgb(denormalize_lab(lum[:1], ab[:1]))[0].permute(1, 2, 0)
+    assert np.allclose(pictures['photo'], photo, atol=1e-5)
+    assert np.allclose(pictures['lum: lightness'], (lum[0, 0] + 1)/2, atol=1e-5)
+    with torch.no_grad(): p = [D(lum[:1], o)[0, 0].sigmoid() for o in (ab[:1], G(lum[:1]))]
+    for found, o in zip((pictures['p(real), real'], pictures['p(real), predicted']), p):
+        assert np.allclose(found, ((o - .2)/.6).clamp(0, 1), atol=1e-4)
+    assert not np.allclose(pictures['ab: real colours'], pictures['G(lum): predicted'], atol=.01)
+    boxes = {o.get_text(): o.get_bbox_patch().get_facecolor() for o in fig.axes[-1].texts if o.get_bbox_patch()}
+    of_D, of_G = [{k for k in boxes if boxes[k] == boxes[network]} for network in 'DG']
+    assert of_D == {'D', 'fake? loss_D_fake 0.25', 'real? loss_D_real 1.25'}
+    assert of_G == {'G', 'real? loss_G_GAN 3.25', 'lambda*L1: loss_G_L1 4.25'}
 
 
 def test_gallery(learn):

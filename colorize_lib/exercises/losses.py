@@ -19,11 +19,12 @@ def _smooth(answer):
     number(units, 110, 1, 'β of `SmoothL1` is 1; how many CIE units is a difference of 1 in a prediction?')
     number(beta, 5/110, .001, 'β is measured as predictions are, in [-1, 1]; 5 units are less than that')
 
-@checks('05_losses.2', '(percent_l1, percent_l2): when red is predicted exactly')
-def _share(answer):
-    l1, l2 = pair(answer, 'the percentages for L1 and for L2')
-    number(l1, 50, 1, 'L1: which share must lie on one side of the median?')
-    number(l2, 100, .5, 'L2: the mean of red and blue is exactly red only if blue has no part in it')
+@checks('05_losses.2', 'a*: what smooth L1 predicts for red or green apples')
+def _apples(answer):
+    a, far = torch.linspace(-20, 60, 1601), 'the median has no pull of its own left; the minority still pulls'
+    red, green = [F.smooth_l1_loss(a, torch.full_like(a, o), beta=15., reduction='none') for o in (60., -20.)]
+    number(answer, a[(.6*red + .4*green).argmin()].item(), .5, far if answer == 60 else
+           'the pulls of red and of green must cancel: which one grows with the distance, and which is 1 already?')
 
 @checks('05_losses.3', 'the best logit for a label of 0.9')
 def _best_logit(answer):
@@ -43,13 +44,13 @@ def _impossible(letter):
            'the mean logit z is the first minus the second; softplus(z) is the least that loss_D_fake can then be')
 
 # %% ../../nbs/exercises/06_losses.ipynb #913c8ba8
-@checks('05_losses.6', '(hinge_D, hinge_G): the hinge loss')
-def _hinge(answer):
-    hinge_D, hinge_G = pair(answer, 'hinge_D(real_logits, fake_logits), hinge_G(fake_logits)')
-    real, fake = torch.randn(2, 4, 1, 6, 6)*2
-    d, g = call(hinge_D, real, fake), call(hinge_G, fake)
-    satisfied = float(call(hinge_D, real + 100, fake - 100))
-    need(satisfied == 0, 'a discriminator that is right by far should have a loss of 0')
-    expected = .5*(F.relu(1 - real).mean() + F.relu(1 + fake).mean()).item()
-    number(float(d), expected, 1e-4, 'hinge_D is off: a margin of 1 on either side, means, and our half for each')
-    number(float(g), -fake.mean().item(), 1e-4, 'hinge_G is off: G has no margin, it is the mean of -z')
+@checks('05_losses.6', '(best, best_lsgan): logits of the best discriminator')
+def _best_logits(answer):
+    best, best_lsgan = pair(answer, 'best(p, q), best_lsgan(p, q)')
+    guess = float(call(best, *torch.tensor([.2, .2])))
+    need(abs(guess) < 1e-4, f'best(0.2, 0.2) is {guess:.2f}: where D can only guess, which logit says so?')
+    for p, q in torch.tensor([[.3, .1], [.05, .4], [.6, .5]]):
+        number(call(best, p, q), torch.log(p/q).item(), 1e-3,
+               'best is off: the pull of real patches, with weight p, and that of fakes, with weight q, must cancel')
+        number(call(best_lsgan, p, q), (p/(p + q)).item(), 1e-3,
+               'best_lsgan is off: the same pulls must cancel, but in LSGAN they grow with the logit itself')
