@@ -10,7 +10,7 @@ __all__ = ['turned_points', 'film_predictor', 'read_film_hints', 'check_film_hin
 
 # %% ../../nbs/apply/09_color_video.ipynb #e708cae0
 import json, os, shutil, time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -269,6 +269,7 @@ def color_video(
 def ahead(
     items, # a generator
     n=8, # how far
+    threads=None, # of PyTorch in that thread; default: as many as here
 ): # yields the same items
     "Let a thread make items while the last ones are used"
     waiting, stop, end = Queue(n), Event(), object()
@@ -277,6 +278,7 @@ def ahead(
             try: return waiting.put(o, timeout=.1)
             except Full: pass
     def work():
+        if threads: torch.set_num_threads(threads)
         try:
             for o in items:
                 put((o, None))
@@ -302,7 +304,7 @@ def _color(film, work, encoding, hints, steady, size, segment, progress):
     if n: hints = [o for o in hints if o[0] > before['seconds'] + .5/float(film.rate)]
     frames = film.frames(before['done'] if n else None)
     resumed, todo = n, (o for o in ()) if before['end'] else steady(_looks(film, frames, size, hints))
-    with closing(ahead(todo)) as looks:
+    with _one_thread() as threads, closing(ahead(todo, threads=threads)) as looks:
         look = next(looks, None)
         while look is not None:
             with segment_writer(work.part, film, encoding, work.out) as write:
@@ -320,6 +322,14 @@ def _color(film, work, encoding, hints, steady, size, segment, progress):
     return FilmReport(str(work.out), n, n_looks, cuts, time.perf_counter() - start, resumed, work.states[-1]['notes'])
 
 # %% ../../nbs/apply/09_color_video.ipynb #bb578d14
+@contextmanager
+def _one_thread(): # yields how many there were
+    "Small pictures are painted faster by one thread, since the encoder has threads, too"
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield n
+    finally: torch.set_num_threads(n)
+
 def _pace(done, left, seconds): return done/seconds, max(0, left)*seconds/done # frames a second, seconds left
 
 def _state(film, look, n):
