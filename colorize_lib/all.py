@@ -1,8 +1,11 @@
 "Everything a user types: `from colorize_lib.all import *`"
 from colorize_lib.apply.colorizer import *
+from colorize_lib.apply.color_video import FilmReport, color_video, read_film_hints
+from colorize_lib.apply.films import Film, FilmError
 from colorize_lib.apply.hints import *
 from colorize_lib.apply.hints_from import hints_from, hints_from_strokes
 from colorize_lib.apply.recolor import *
+from colorize_lib.apply.video import Look, Steady
 from colorize_lib.data import *
 from colorize_lib.engine.callbacks import *
 from colorize_lib.engine.checkpoints import *
@@ -13,6 +16,7 @@ from colorize_lib.engine.metrics import *
 from colorize_lib.engine.checks import pick_precision
 from colorize_lib.engine.speed import *
 from colorize_lib.engine.state import *
+from colorize_lib.engine.video_metrics import *
 from colorize_lib.engine.weights import *
 from colorize_lib.experiments.compare import compare
 from colorize_lib.experiments.comparison import Comparison, load_comparison

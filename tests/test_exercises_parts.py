@@ -513,3 +513,39 @@ def test_errors_and_disagreements():
     refused('colorizer.4', lambda net, x: disagreement(net, x, back=lambda o: o), 'mirrored back')
     refused('colorizer.4', lambda net, x: disagreement(net, x, scale=1.), 'CIE units')
     refused('colorizer.4', lambda net, x: disagreement(net, x).mean(), 'a distance for each pixel')
+
+
+def test_films():
+    from colorize_lib.apply.films import import_video
+    from colorize_lib.apply.video import fetch
+    from colorize_lib.engine.video_metrics import fetched
+    right('films.1', 54.2, 54)
+    right('films.2', 1382400)
+    refused('films.2', 1280*720*3, 'Cb and Cr')
+    def gray_frames(path, n=None):
+        av, _ = import_video()
+        with av.open(str(path)) as box: frames = [o for _, o in zip(range(n or 99), box.decode(video=0))]
+        return all((o.to_ndarray()[o.height:] == 128).all() for o in frames)
+    right('films.3', gray_frames)
+    refused('films.3', lambda path: gray_frames(path, 1), 'late')
+    def chained(first, second):
+        h, w = first.shape[:2]
+        here = np.stack(np.meshgrid(np.arange(w), np.arange(h)), -1).astype(np.float32)
+        return first + fetch(second, here + first)
+    right('video.1', 4)
+    right('video.2', chained)
+    refused('video.2', lambda first, second: first + second, 'where the first one leads')
+    right('color_video.1', 481)
+    refused('color_video.1', 480, 'the first key is frame 0')
+    right('color_video.2', lambda done, total, seconds: max(0, total - done)*seconds/done if total else None)
+    refused('color_video.2', lambda done, total, seconds: (total - done)*seconds/done, 'more frames than it says')
+    right('video_metrics.1', 4)
+    def worst_pair(ab, film):
+        off = (fetched(ab[1:], film.motion) - ab[:-1]).norm(dim=1)
+        return np.argmax([o[torch.from_numpy(v)].mean() for o, v in zip(off, film.visible)])
+    right('video_metrics.2', worst_pair)
+    refused('video_metrics.2', lambda ab, film: 0, 'colours jump between the frames')
+    ab = torch.zeros(8, 2, 16, 16)
+    ab[::2, 0, :8], ab[1::2, 0, 8:] = 40, 40
+    right('video_metrics.3', ab)
+    refused('video_metrics.3', ab*.2, 'more than 10 is wanted')

@@ -259,7 +259,8 @@ def test_everything_a_user_types_is_in_all():
                plot_losses photo_metrics evaluate comparison_table gallery paper resnet18 Colorizer save_weights
                Checkpoints LiteUnet compiled ColorizeApp SketchPad LabExplorer LossExplorer TrainingMonitor held_memory
                Sketch to_sketch draw_house Pix2PixUnet bootstrap lpips fid compare load_comparison BinClassifier
-               Classification loss_results plot_step'''.split()
+               Classification loss_results plot_step color_video Film FilmError Steady warp_error cdc
+               known_pan'''.split()
     assert not {*typed} - {*names}
 
 

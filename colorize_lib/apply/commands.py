@@ -12,7 +12,7 @@ import argparse, contextlib, errno, json, math, os, re, sys, time, warnings
 from dataclasses import asdict
 from pathlib import Path
 
-from .planning import plan, same_file, writable
+from .planning import film_formats, is_film, is_film_name, plan, same_file, writable
 
 # %% ../../nbs/apply/04_commands.ipynb #8f049c73
 def _checked(kind, fits, wish):
@@ -27,6 +27,7 @@ def _checked(kind, fits, wish):
 _suffix = _checked(str, lambda s: not re.search(r'[/\\\0]', s), 'no slash')
 _size = _checked(int, lambda n: n >= 16, 'a whole number, at least 16')
 _saturation = _checked(float, lambda x: math.isfinite(x) and x >= 0, 'a number, 0 or more')
+_share = _checked(float, lambda x: 0 <= x <= 1, 'a number from 0 to 1')
 _device = _checked(str, re.compile(r'(cpu|mps|cuda(:\d+)?)$').match, 'cpu, cuda, cuda:1 or mps')
 
 def _hint(text):
@@ -41,29 +42,32 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
         if action.default in (None, False): return action.help
         return super()._get_help_string(action)
 
-_about = 'Colour photos, or line drawings. Each keeps its size, a photo its lightness; the original is never touched.'
+_about = ('Colour photos, films, or line drawings. Each keeps its size, a photo its lightness, '
+          'a film its luma and its sound; the original is never touched.')
 _examples = '''examples:
   colorize grandma.jpg
   colorize scans/ --recursive -o coloured/
   colorize "*.png" --size 384 --compare
   colorize dragon.png --task sketch
   colorize car.jpg --hint 120,80,#c03020 --hint 300,40,skyblue
-  colorize street.jpg --reference the_same_street_today.jpg'''
+  colorize street.jpg --reference the_same_street_today.jpg
+  colorize film.mp4 -o film_in_color.mp4'''
 
 # %% ../../nbs/apply/04_commands.ipynb #68264e70
 def colorize_parser()->argparse.ArgumentParser:
     "The options of `colorize`"
     p = argparse.ArgumentParser('colorize', description=_about, epilog=_examples, formatter_class=_Help)
     add = p.add_argument
-    add('inputs', nargs='+', metavar='PHOTO', help='photos, folders, patterns such as "scans/*.jpg"')
+    add('inputs', nargs='+', metavar='PHOTO', help='photos, films, folders, patterns such as "scans/*.jpg"')
     add('-r', '--recursive', action='store_true', help='search folders to any depth')
     add('-o', '--out', metavar='DIR', help='folder for the results, made if it is missing; sub-folders are kept. '
-        'Without it: beside each photo')
+        'Without it: beside each photo. For one film also the name of its result')
     add('--suffix', default='_color', type=_suffix, help="added to each result's name")
-    add('--format', choices=writable, metavar='FMT',
-        help=f'one of {", ".join(writable)}; without it: the format of the photo')
+    add('--format', choices=(*writable, *film_formats), metavar='FMT',
+        help=f'of photos {", ".join(writable)}, of films {", ".join(film_formats)}; without it: as it was')
     add('--task', choices=('grayscale', 'sketch'), help='what is given: photos (grayscale), or line drawings (sketch); '
         'without it: photos, or what the model is for')
+    _add_film(add)
     _add_more(add)
     return p
 
@@ -76,7 +80,8 @@ def _add_more(add):
     add('--saturation', type=_saturation, default=1., metavar='X', help='factor on the colours; 0 is gray')
     add('--hint', action='append', type=_hint, metavar='X,Y,COLOR',
         help='a colour that you know, at a pixel of the upright photo, perhaps with a radius; repeatable')
-    add('--hints', metavar='FILE', help='hints from a JSON file, made for a photo of the same size')
+    add('--hints', metavar='FILE', help='hints from a JSON file, made for a photo of the same size; '
+        'those of a film have a time')
     add('--painted', metavar='PHOTO', help='hints from strokes that were painted over a copy of the photo')
     add('--reference', metavar='PHOTO', help='hints from a photo in colour that is like the one to colour')
     add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
@@ -84,6 +89,14 @@ def _add_more(add):
     add('--force', action='store_true', help='write results again that exist already')
     add('--device', type=_device, metavar='DEV',
         help='cpu, cuda, cuda:1 or mps; without it: the GPU if there is one')
+
+# %% ../../nbs/apply/04_commands.ipynb #26dc0830
+def _add_film(add):
+    add('--steady', type=_share, default=.4, metavar='X',
+        help='films: 0 colours each frame by itself, 1 never changes a colour within a shot')
+    add('--codec', metavar='NAME', help='films: an encoder of FFmpeg, such as libx265 or ffv1 (lossless); '
+        'without it: H.264, in .webm VP9')
+    add('--quality', type=float, metavar='CRF', help="films: the encoder's scale, where less is better")
 
 # %% ../../nbs/apply/04_commands.ipynb #f8dfd92d
 def side_by_side(
@@ -121,6 +134,29 @@ def _hints(job, args, colorizer):
     if args.reference: hints += hints_from(args.reference, photo, colorizer=colorizer)
     return hints
 
+# %% ../../nbs/apply/04_commands.ipynb #7a2d7cca
+def _do_film(job, args, colorizer, written):
+    "Colour one film, saying every few seconds how far it is"
+    from colorize_lib.apply.color_video import color_video, read_film_hints
+    from colorize_lib.apply.films import Film
+    from colorize_lib.apply.hints import HintError
+    from colorize_lib.photos.pictures import PhotoError
+    if args.painted or args.reference: raise PhotoError(job.photo, '--painted and --reference are for photos')
+    said = [time.perf_counter()]
+    def progress(done, total, rate, left):
+        if time.perf_counter() - said[0] < 5: return
+        said[0] = time.perf_counter()
+        _say(f'{job.photo}: {done} of {total or "?"} frames, {rate:.1f} a second, {_clock(left)} left')
+    try:
+        hints = [(0, o) for o in args.hint or []]
+        if args.hints: hints += read_film_hints(args.hints, Film(job.photo).shown_size)
+        report = color_video(job.photo, job.target, colorizer, steady=args.steady, size=args.size, hints=hints,
+                             saturation=args.saturation, codec=args.codec, quality=args.quality, progress=progress)
+    except HintError as e: raise PhotoError(job.photo, str(e)) from e
+    for note in report.notes: _say(f'{job.photo}: {note}')
+    written.add(same_file(job.target))
+    return 'done'
+
 # %% ../../nbs/apply/04_commands.ipynb #a539ab0e
 def _do(job, args, colorizer, written):
     "Colour one photo, and write what is missing; `written` holds the files of this run"
@@ -135,6 +171,7 @@ def _do(job, args, colorizer, written):
     if not missing: return 'skipped'
     _writable_folder(job.target)
     model = colorizer()
+    if is_film(job.photo): return _do_film(job, args, model, written)
     try: image = model(job.photo, size=args.size, saturation=args.saturation, hints=_hints(job, args, model))
     except HintError as e: raise PhotoError(job.photo, str(e)) from e
     for o in missing:
@@ -191,8 +228,10 @@ def _parse(argv):
     args = parser.parse_args(argv)
     args.model = args.model or args.task or 'grayscale'
     if args.out == '': parser.error("-o '': an empty name")
-    if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir():
+    if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir() and not is_film_name(args.out):
         parser.error(f'-o {args.out}: not a folder')
+    if is_film_name(args.out) and len(args.inputs) != 1:
+        parser.error(f'-o {args.out}: the name of one film, but there are more inputs')
     return args
 
 def _lazy_colorizer(args):

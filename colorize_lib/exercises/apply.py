@@ -19,7 +19,8 @@ from ..apply.hints import Hint
 from ..apply.model_card import grid_pattern, hue_bias
 from ..apply.planning import plan
 from ..apply.recolor import box_mean
-from .checker import call, checks, choice, need, no_checks, number, pair, same
+from ..apply.films import import_video
+from .checker import call, checks, choice, need, no_checks, number, pair, run, same
 from ..lab import lab_to_rgb
 from ..photos.samples import paint_scene
 
@@ -181,6 +182,63 @@ def _rescaled(rescaled):
         need(np.allclose([o[:2] for o in out], places, atol=.51), f'places are off {copy}')
         number(out[0].radius, 8*scale, .01, f'the radius is off {copy}')
 
+# %% ../../nbs/exercises/13_apply.ipynb #ee9e04bc
+@checks('apply/08_films.1', 'the gray of pure red on a set without colour')
+def _gray_of_red(answer):
+    number(answer, .2126*255, 1, "Y' of BT.709: how much does red count? It is the coded value, not its light")
+
+@checks('apply/08_films.2', 'bytes of a frame in 4:2:0')
+def _frame_bytes(answer):
+    number(answer, 1280*720*3//2, 0, 'how many samples have Cb and Cr, beside one of luma for each pixel?')
+
+def _write_film(path, frames):
+    av, _ = import_video()
+    with av.open(str(path), 'w') as box:
+        stream = box.add_stream('ffv1', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, 'yuv420p'
+        for o in [*(av.VideoFrame.from_image(o.convert('RGB')) for o in frames), None]: box.mux(stream.encode(o))
+
+@checks('apply/08_films.3', 'is_gray_film(path): no colours in any frame?')
+def _is_gray_film(is_gray_film):
+    scene = paint_scene(3, 32)
+    gray = scene.convert('L')
+    with TemporaryDirectory() as folder:
+        films = ('gray', [gray]*6, True), ('color', [scene]*6, False), ('late', [gray]*5 + [scene], False)
+        for name, frames, truth in films:
+            _write_film(path := Path(folder)/f'{name}.mkv', frames)
+            need(bool(call(is_gray_film, path)) == truth, f'a film that is {name} was taken for '
+                 f'{"one in colour" if truth else "a gray one"}')
+
+# %% ../../nbs/exercises/13_apply.ipynb #6ae7a574
+@checks('apply/09_video.1', 'frames at which the network looks')
+def _looks(answer): number(answer, 4, 0, 'the first frame is a key, and each eighth one behind it')
+
+@checks('apply/09_video.2', 'chained(first, second): the flow over two frames')
+def _chained(chained):
+    y, x = np.mgrid[:24, :32].astype(np.float32)
+    first = np.stack([2 + .1*x, np.zeros_like(x)], -1)
+    second = np.stack([.2*x, 1 - .1*y], -1)
+    there = x + first[..., 0]
+    truth = np.stack([first[..., 0] + .2*there, 1 - .1*y], -1)
+    out = np.asarray(call(chained, first, second))
+    need(out.shape == truth.shape, f'the shape is {out.shape}, expected {truth.shape}')
+    inside = there < 30
+    need(np.abs((first + second) - out)[inside].max() > 1e-3, 'the second flow is looked up where the first one leads')
+    both = [torch.from_numpy(np.float32(o[inside])) for o in (out, truth)]
+    same(*both, .02, 'not where a pixel is found two frames later')
+
+@checks('apply/10_color_video.1', 'frames that are finished when the work is killed')
+def _finished(answer):
+    hint = 'a segment ends with a key, and the first key is frame 0: which numbers of frames are whole?'
+    number(answer, 481, 0, hint)
+
+@checks('apply/10_color_video.2', 'time_left(done, total, seconds)')
+def _time_left(time_left):
+    for done, total, seconds in ((10, 100, 5.), (100, 100, 7.), (120, 100, 7.), (1, 4, 3.)):
+        number(call(time_left, done, total, seconds), max(0, total - done)*seconds/done, 1e-6,
+               f'{done} of {total} frames took {seconds:g} s; a film may have more frames than it says')
+    need(run(time_left, 5, 0, 3.) is None, 'of an unknown total, None')
+
 # %% ../../nbs/exercises/13_apply.ipynb #bac154fb
 @checks('apply/06_hints.3', 'reached(after, wish, mask): the share of a thing that has the wished colour')
 def _reached(reached):
@@ -217,4 +275,8 @@ no_checks({
     'apply/05_model_card.5': 'project: ask five people',
     'apply/06_hints.2': 'project: five sensible clicks',
     'apply/07_hints_from.2': 'project: a reference chosen by a number',
+    'apply/08_films.4': 'project: L* instead of luma',
+    'apply/09_video.3': 'a flash',
+    'apply/09_video.4': 'project: the strength that eyes like',
+    'apply/10_color_video.3': 'project: a sound track',
 })

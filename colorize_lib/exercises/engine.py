@@ -23,6 +23,7 @@ from ..data import PhotoDL
 from ..engine.state import pack, unpack
 from ..engine.metrics import bootstrap, photo_metrics
 from ..engine.weights import generators, load_weights, save_weights
+from ..engine.video_metrics import known_pan
 from .checker import Hint, call, checks, choice, need, number, pair, run, same
 from .training import tiny_fit
 from ..lab import lab_to_rgb
@@ -337,3 +338,23 @@ def _peak_at(peak_at):
     for bs in (8, 16, 32, 1):
         hint = f'bs={bs}: a line through both points, with a part that does not depend on the batch'
         number(call(peak_at, bs), 1 + bs/4, 1e-6, hint)
+
+# %% ../../nbs/exercises/12_engine.ipynb #3e9dba7a
+@checks('engine/12_video_metrics.1', 'the warp error of a tint in every second frame')
+def _tinted(answer): number(answer, 4, .01, 'by how much do the colours of neighbouring frames differ, at every pixel?')
+
+@checks('engine/12_video_metrics.2', 'worst_pair(ab, film): where colours jump most')
+def _worst_pair(worst_pair):
+    film = known_pan(paint_scene(2, 96), 9, (48, 32))
+    for at in (0, 3, 7):
+        ab = torch.zeros(9, 2, 32, 48)
+        ab[:, 0] = torch.arange(48)*3. # a slope that stays where it is: what moves changes its colour a little
+        ab[at + 1:, 1] += 20
+        number(call(worst_pair, ab, film), at, 0, f'colours jump between the frames {at} and {at + 1}')
+
+@checks('engine/12_video_metrics.3', 'flicker that gaps of 2 and 4 do not see')
+def _unseen(ab):
+    need(getattr(ab, 'shape', None) == (8, 2, 16, 16), 'expected a tensor (8,2,16,16)')
+    jump = (ab[1:] - ab[:-1]).norm(dim=1).mean((1, 2))
+    need(jump.min() > 10, f'between neighbouring frames colours differ by {jump.min():.1f}, more than 10 is wanted')
+    need(torch.equal(ab[2:].flatten(2).sort(-1)[0], ab[:-2].flatten(2).sort(-1)[0]), 'histograms at a gap of 2 differ')

@@ -137,7 +137,7 @@ def spread(self:HintAttention, places, hints, valid, color):
 # %% ../../nbs/networks/05_hint_attention.ipynb #1d1c65c5
 def stay_within(
     found, # `(B,n,4)`, from `spread`
-    low=.75, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
+    low=.74, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
 )->torch.Tensor: # `(B,n,2)`
     "Corrections with a sharper border between the places that bold hints mean and the others"
     out, share, bold = found.split([2, 1, 1], 2)

@@ -1,0 +1,161 @@
+"""Films: how steady colours are, and how many frames a second
+
+`python -m benchmarks.video [FOLDER OF PHOTOS] [--frames 97] [--photos 12]` writes `benchmarks/VIDEO.md`.
+"""
+import argparse
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from colorize_lib.apply.color_video import color_video, film_predictor
+from colorize_lib.apply.colorizer import Colorizer
+from colorize_lib.apply.films import Film, choose_encoding, segment_writer
+from colorize_lib.apply.video import Look, Steady
+from colorize_lib.engine.metrics import colorfulness, psnr
+from colorize_lib.engine.video_metrics import cdc, joined_films, known_pan, known_scene, warp_error
+from colorize_lib.lab import lab_to_rgb, rgb_to_lab
+from colorize_lib.photos.pictures import open_photo, photo_files, rgb_tensor
+from colorize_lib.photos.samples import carried_photos
+
+STRENGTHS = 0, .2, .4, .7, 1
+
+
+def measured(film, ab):
+    ab = torch.from_numpy(np.stack(ab)).movedim(-1, 1)
+    true = rgb_tensor(film.frames)
+    rgb = lab_to_rgb(torch.cat([rgb_to_lab(true)[:, :1], ab], 1))
+    shown = (rgb*255).round().byte().movedim(1, -1).numpy()
+    return dict(warp_error=warp_error(ab, film), psnr=psnr(rgb, true).mean().item(),
+                colorfulness=colorfulness(rgb).mean().item(), cdc=1000*cdc(shown))
+
+
+def steadiness(films, colorizer):
+    "A row for each kind of film and strength"
+    rows, predict = [], film_predictor(colorizer, 128)
+    for kind, film in films:
+        grays = [np.asarray(Image.fromarray(o).convert('L')) for o in film.frames]
+        own = {}
+        def look(frame, own=own):
+            if frame.item not in own: own[frame.item] = predict(frame)
+            return own[frame.item]
+        for strength in STRENGTHS:
+            steady = Steady(look, strength)
+            ab = [o.ab for o in steady(Look(i, o) for i, o in enumerate(grays))]
+            cuts_right = strength == 0 or steady.cuts == list(film.cuts)
+            rows.append(dict(kind=kind, strength=strength, **measured(film, ab), looks=steady.n_looks/len(grays),
+                             cuts_right=cuts_right))
+        truth = rgb_to_lab(rgb_tensor(film.frames))[:, 1:].movedim(1, -1).numpy()
+        rows.append(dict(kind=kind, strength='truth', **measured(film, truth)))
+        print(kind, len(rows)//(len(STRENGTHS) + 1), 'of', len(films), flush=True)
+    df = pd.DataFrame(rows)
+    base = df[df.strength == 0].reset_index()
+    parts = []
+    for strength, part in df[df.strength != 'truth'].groupby('strength', sort=False):
+        part = part.reset_index()
+        part = part.assign(ratio=part.warp_error/base.warp_error, gain=part.psnr - base.psnr,
+                           share=part.colorfulness/base.colorfulness)
+        mean = part.groupby('kind')[['warp_error', 'ratio', 'gain', 'share', 'cdc', 'looks']].mean()
+        mean['worst_ratio'] = part.groupby('kind').ratio.max()
+        mean['cuts_right'] = part.groupby('kind').cuts_right.mean()
+        parts.append(mean.assign(strength=strength).reset_index())
+    truth = df[df.strength == 'truth'].groupby('kind')[['warp_error', 'cdc']].mean()
+    return pd.concat(parts), truth
+
+
+def write_720p(path, photo, n):
+    "A pan in 1280x720, gray, H.264"
+    film = known_pan(photo, n, (1280, 720), (.02, .05, .8), (.02 + .0012*n, .12, .75))
+    with av.open(str(path), 'w') as box:
+        stream = box.add_stream('libx264', rate=25, options=dict(crf='18', preset='veryfast'))
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, 'yuv420p'
+        for o in film.frames:
+            gray = Image.fromarray(o).convert('L').convert('RGB')
+            box.mux(stream.encode(av.VideoFrame.from_image(gray)))
+        box.mux(stream.encode(None))
+
+
+def speed(photo, n, colorizer):
+    "Frames a second at 720p"
+    out = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path, folder = Path(folder)/'film.mp4', Path(folder)
+        write_720p(path, photo, n)
+        film = Film(path)
+        def timed(name, work, frames=n):
+            start, cpu = time.perf_counter(), time.process_time()
+            work()
+            out[name] = frames/(time.perf_counter() - start), 1000*(time.process_time() - cpu)/frames
+            print('{}: {:.1f} frames a second, {:.1f} ms of processors a frame'.format(name, *out[name]), flush=True)
+        def encode(frames):
+            gray = [np.full((360, 640), 128)]*2
+            with segment_writer(folder/'s.nut', film, choose_encoding(film, '.mp4')) as write:
+                for frame, y in frames: write(y, gray, frame.pts)
+        timed('decoder alone', lambda: sum(1 for _ in film.frames()))
+        kept = list(film.frames())
+        timed('encoder alone', lambda: encode(kept))
+        few = 12
+        def photos():
+            with av.open(str(path)) as source, av.open(str(folder/'p.mp4'), 'w') as box:
+                stream = box.add_stream('libx264', rate=25, options=choose_encoding(film, '.mp4').options)
+                stream.width, stream.height = 1280, 720
+                for _, o in zip(range(few), source.decode(video=0)):
+                    box.mux(stream.encode(av.VideoFrame.from_image(colorizer(o.to_image()))))
+                box.mux(stream.encode(None))
+        timed('each frame as a photo', photos, few)
+        timed('each frame by itself (steady=0)', lambda: color_video(path, folder/'a.mp4', colorizer, steady=0))
+        timed('steady', lambda: color_video(path, folder/'b.mp4', colorizer))
+    return out
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument('folder', nargs='?')
+    p.add_argument('--frames', type=int, default=97)
+    p.add_argument('--photos', type=int, default=12)
+    p.add_argument('--scenes', type=int, default=6)
+    args = p.parse_args()
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', os.cpu_count())))
+    colorizer = Colorizer.load()
+    rates = speed(open_photo(carried_photos()[5]), args.frames, colorizer)
+    photos = (photo_files(args.folder) if args.folder else carried_photos())[:args.photos]
+    rng = np.random.default_rng(0)
+    films = []
+    for path in photos:
+        a, b = rng.uniform(0, .4, (2, 2))
+        films.append(('pans and zooms', known_pan(open_photo(path), 33, (228, 128), (*a, .6), (*b, .5))))
+    pairs = [(known_scene(i, 20), known_scene(i + 10, 20)) for i in range(args.scenes)]
+    films += [('painted scenes', joined_films(*o)) for o in pairs]
+    table, truth = steadiness(films, colorizer)
+    lines = ['# Films', '', f'`python -m benchmarks.video`, on {platform.machine()}, {os.cpu_count()} cores, '
+             f'{torch.get_num_threads()} PyTorch threads, the packaged photo model at 128 pixels.', '',
+             f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '',
+             f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. '
+             'The time of processors depends less on it.', '',
+             '| what | frames a second | ms of processors a frame |', '|---|---|---|']
+    lines += [f'| {k} | {v:.1f} | {c:.1f} |' for k, (v, c) in rates.items()]
+    steady, others = rates['steady'], ('each frame as a photo', 'each frame by itself (steady=0)')
+    lines += ['', *(f'Steady against {k}: {steady[0]/rates[k][0]:.1f} times as many frames a second, '
+                    f'{rates[k][1]/steady[1]:.1f} times less processor time.' for k in others), '',
+              f'## Steadiness: {len(photos)} photos, 33 frames each; '
+              f'{args.scenes} painted films of two shots, 40 frames', '',
+              'Ratio, gain and share are against each frame by itself, the mean over films.', '',
+              '| films | strength | warp error | ratio (worst) | PSNR | colorfulness | CDC | looks | cuts right |',
+              '|' + '---|'*9]
+    lines += [f'| {o.kind} | {o.strength:g} | {o.warp_error:.2f} | {o.ratio:.2f} ({o.worst_ratio:.2f}) | '
+              f'{o.gain:+.3f} dB | '
+              f'{o.share:.1%} | {o.cdc:.2f} | {o.looks:.0%} | {o.cuts_right:.0%} |'
+              for o in table.sort_values(['kind', 'strength']).itertuples()]
+    lines += [f'| {k} | truth | {o.warp_error:.2f} | | | | {o.cdc:.2f} | | |' for k, o in truth.iterrows()]
+    Path(__file__).with_name('VIDEO.md').write_text('\n'.join(lines) + '\n')
+    print('\n'.join(lines))
+
+
+if __name__ == '__main__': main()

@@ -1,0 +1,577 @@
+"Films: nothing lost, steady colours, work that survives a kill, and a name for everything that goes wrong."
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+av = pytest.importorskip('av', reason='films need the package av')
+
+from colorize_lib.apply.color_video import (check_film_hints, color_video, film_predictor, read_film_hints,  # noqa: E402
+                                            turned_points)
+from colorize_lib.apply.colorizer import Colorizer  # noqa: E402
+from colorize_lib.apply.commands import main  # noqa: E402
+from colorize_lib.apply.films import (Film, FilmError, check_streams, chroma_offsets, chroma_planes,  # noqa: E402
+                                      choose_encoding, small_chroma)
+from colorize_lib.apply.hints import HintError  # noqa: E402
+from colorize_lib.apply.planning import is_animation, is_film  # noqa: E402
+from colorize_lib.apply.video import Look, Steady, mean_color  # noqa: E402
+from colorize_lib.engine.metrics import colorfulness, psnr  # noqa: E402
+from colorize_lib.engine.video_metrics import (cdc, joined_films, known_pan, known_scene, space_time_slice,  # noqa: E402
+                                               warp_error)
+from colorize_lib.engine.weights import save_weights  # noqa: E402
+from colorize_lib.lab import lab_to_rgb, rgb_to_lab  # noqa: E402
+from colorize_lib.photos.pictures import open_photo, rgb_tensor  # noqa: E402
+from colorize_lib.photos.samples import carried_photos, paint_scene  # noqa: E402
+from colorize_lib.unet import Unet  # noqa: E402
+
+COMMAND = sys.executable, '-c', 'import sys; from colorize_lib.apply.commands import main; sys.exit(main())'
+
+
+def write_film(path, n=20, size=(64, 48), codec='ffv1', fmt='yuv420p', rate=25, rotation=0, sound=0, times=None,
+               **tags):
+    "A gray film of two shots: a pan over one scene, then over another"
+    w, h = size
+    scenes = [np.asarray(paint_scene(i, 2*max(size)).convert('L')) for i in (3, 8)]
+    with av.open(str(path), 'w') as box:
+        stream = box.add_stream(codec, rate=rate, options=dict(crf='10') if codec == 'libx264' else {})
+        stream.width, stream.height, stream.pix_fmt = w, h, fmt
+        stream.codec_context.time_base = Fraction(1, rate if Path(path).suffix == '.avi' else 12800)
+        if rotation: stream.set_display_rotation(rotation)
+        for k, v in tags.items(): setattr(stream.codec_context, k, v)
+        audio = box.add_stream('aac', rate=48000) if sound else None
+        for i in range(n):
+            frame = av.VideoFrame(w, h, fmt)
+            deep, full = frame.format.components[0].bits - 8, tags.get('color_range') == 2 or fmt == 'gray'
+            for j, plane in enumerate(frame.planes):
+                pixels = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(plane.height, -1)
+                gray = np.roll(scenes[i >= n//2], -i, 1)[10:10 + h, :w].astype(int)
+                value = gray if full else 16 + gray*219//255
+                pixels[:, :plane.width] = 128 << deep if j else value << deep
+            frame.pts, frame.time_base = times[i] if times else i*12800//rate, Fraction(1, 12800)
+            frame.color_range, frame.colorspace = tags.get('color_range', 0), tags.get('colorspace', 2)
+            box.mux(stream.encode(frame))
+        for i in range(sound):
+            noise = np.random.default_rng(i).normal(0, .1, (2, 1024)).astype(np.float32)
+            noise = av.AudioFrame.from_ndarray(noise, 'fltp')
+            noise.sample_rate, noise.pts = 48000, 1024*i
+            box.mux(audio.encode(noise))
+        for o in (stream, audio): box.mux(o.encode(None) if o else [])
+    return path
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    config = dict(generator='unet', kwargs=dict(nf=4, n_down=2), task='grayscale', size=32, saturation=4.)
+    return str(save_weights(Unet(nf=4, n_down=2), tmp_path_factory.mktemp('weights')/'tiny.safetensors', config))
+
+
+@pytest.fixture(scope='module')
+def tiny(model): return Colorizer.load(model)
+
+
+def lumas(path): return [y.copy() for _, y in Film(path).frames()]
+
+
+def seconds(path): return [frame.time for frame, _ in Film(path).frames()]
+
+
+def sounds(path):
+    with av.open(str(path)) as box: return [(float(o.pts*o.time_base), bytes(o)) for o in box.demux(audio=0) if o.size]
+
+
+def decoded(path):
+    with av.open(str(path)) as box: return [o.to_ndarray() for o in box.decode(video=0)]
+
+
+def same(a, b): return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b))
+
+
+# ---- nothing lost
+
+@pytest.mark.parametrize('tags', [dict(colorspace=s, color_range=r) for s in (1, 5, 6) for r in (1, 2)], ids=str)
+def test_luma_and_tags_stay(tmp_path, tiny, tags):
+    film = write_film(tmp_path/'film.mkv', 12, **tags)
+    color_video(film, tmp_path/'out.mkv', tiny, codec='ffv1')
+    assert same(lumas(film), lumas(tmp_path/'out.mkv'))
+    after = Film(tmp_path/'out.mkv')
+    assert {k: after.tags[k] for k in tags} == tags
+    chroma = np.concatenate([o[48:].ravel() for o in decoded(tmp_path/'out.mkv')]).astype(int)
+    assert abs(chroma - 128).mean() > 2 # it is in colour
+
+
+def test_a_player_shows_the_luma_that_was_there(tmp_path):
+    "No channel leaves [0,1], whatever the colours: so none is clipped, and R'G'B' has the film's Y'"
+    rng = np.random.default_rng(0)
+    for tags in (dict(colorspace=s, color_range=r) for s in (1, 6) for r in (1, 2)):
+        film = Film(write_film(tmp_path/'film.mkv', 1, **tags))
+        y = rng.integers(0, 256, (48, 64)).astype(np.uint8)
+        gray = np.asarray(Image.fromarray(film.gray_picture(y)).resize((32, 24)))
+        chroma = chroma_planes(film, y, small_chroma(film, gray, rng.normal(0, 80, (24, 32, 2)).astype(np.float32)))
+        scale, low = (255, 0) if film.full else (219, 16)
+        c = [(np.kron(o, np.ones((2, 2))) - 128)/(255 if film.full else 224) for o in chroma]
+        v = ((y.astype(float) - low)/scale).clip(0, 1)
+        rgb = v[..., None] + np.stack(c, -1)@chroma_offsets(film.matrix).T
+        red, blue = film.matrix
+        change = abs(rgb.clip(0, 1)@[red, 1 - red - blue, blue] - v)
+        assert change.max()*scale < .5, tags
+        assert np.abs(np.stack(c)).mean() > .01
+
+
+@pytest.mark.parametrize('codec, suffix, fmt, size', [
+    ('libx264', '.mp4', 'yuv420p', (64, 48)), ('mpeg4', '.avi', 'yuv420p', (64, 48)),
+    ('ffv1', '.mkv', 'yuv420p10le', (64, 48)), ('libvpx-vp9', '.webm', 'yuv420p', (63, 47)),
+    ('ffv1', '.mkv', 'gray', (64, 48)), ('mjpeg', '.mov', 'yuvj422p', (64, 48)), ('ffv1', '.mkv', 'yuv444p', (63, 47))])
+def test_codecs(tmp_path, tiny, codec, suffix, fmt, size):
+    film = write_film(tmp_path/f'film{suffix}', 9, size, codec, fmt)
+    color_video(film, tmp_path/'exact.mkv', tiny, codec='ffv1')
+    assert same(lumas(film), lumas(tmp_path/'exact.mkv'))
+    report = color_video(film, colorizer=tiny)
+    result = Film(report.path)
+    assert Path(report.path).suffix == (suffix if suffix in ('.mp4', '.mkv', '.webm', '.mov') else '.mkv')
+    assert (result.width, result.height, report.frames) == (*size, 9)
+    error = np.mean([np.abs(a.astype(float) - b).mean() for a, b in zip(lumas(film), lumas(report.path))])
+    assert error < 2*2**(result.deep) + .5
+
+
+def test_times_rotation_sound_and_titles(tmp_path, tiny):
+    times = np.cumsum([0, *np.random.default_rng(0).integers(300, 900, 19)]).tolist()
+    film = write_film(tmp_path/'film.mp4', codec='libx264', rotation=90, sound=30, times=times)
+    report = color_video(film, colorizer=tiny, segment=4)
+    assert seconds(film) == seconds(report.path) == [t/12800 for t in times]
+    before, after = Film(film), Film(report.path)
+    assert (after.turned, after.aspect, after.time_base) == (before.turned, before.aspect, before.time_base)
+    assert before.turned
+    assert after.seconds == pytest.approx(before.seconds, abs=.001)
+    assert sounds(film) == sounds(report.path)
+
+
+def test_subtitles_are_copied_or_named(tmp_path, tiny):
+    (tmp_path/'said.srt').write_text('1\n00:00:00,000 --> 00:00:00,400\nHello\n')
+    write_film(tmp_path/'plain.mkv')
+    with av.open(str(tmp_path/'said.mkv'), 'w') as box, av.open(str(tmp_path/'plain.mkv')) as source, \
+            av.open(str(tmp_path/'said.srt')) as text:
+        copies = [box.add_stream_from_template(o.streams[0], opaque=True) for o in (source, text)]
+        for o, copy in zip((source, text), copies):
+            for packet in o.demux():
+                if packet.size:
+                    packet.stream = copy
+                    box.mux(packet)
+    report = color_video(tmp_path/'said.mkv', colorizer=tiny)
+    with av.open(report.path) as box: assert [bytes(o) for o in box.demux(subtitles=0) if o.size] == [b'Hello']
+    with pytest.raises(FilmError, match='choose a result in .mkv'):
+        color_video(tmp_path/'said.mkv', tmp_path/'said.mp4', tiny)
+    assert not (tmp_path/'said.mp4').exists()
+    assert check_streams(Film(tmp_path/'plain.mkv'), '.mp4') == []
+
+
+def test_rgb_films_stay_gray_where_they_are_gray(tmp_path):
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 16, 0).repeat(3, 2)
+    with av.open(str(tmp_path/'rgb.mkv'), 'w') as box:
+        stream = box.add_stream('ffv1', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, 16, 'bgr0'
+        for o in (av.VideoFrame.from_ndarray(ramp, 'rgb24').reformat(format='bgr0'), None): box.mux(stream.encode(o))
+    assert same(lumas(tmp_path/'rgb.mkv'), [ramp[..., 0]])
+
+
+def test_the_network_sees_films_as_it_sees_photos(tmp_path, tiny):
+    "The same gray picture, as a photo and as a frame, has the same colours"
+    photo = paint_scene(3, 64).convert('L')
+    ab = film_predictor(tiny, 32)(Look(gray=np.asarray(photo.resize((32, 32), Image.BICUBIC, reducing_gap=3))))
+    pred = tiny._predict(photo.convert('RGB'), 32)[1][0].movedim(0, -1).numpy()*110*tiny.saturation
+    assert np.abs(ab - pred).max() < .3
+
+
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_animations(tmp_path, tiny, suffix):
+    frames = [paint_scene(3, 96).convert('L').crop((i, 0, i + 48, 32)) for i in range(10)]
+    frames[0].save(tmp_path/f'a{suffix}', save_all=True, append_images=frames[1:], duration=[40, 90]*5, loop=3,
+                   lossless=True)
+    assert is_animation(tmp_path/f'a{suffix}') and is_film(tmp_path/f'a{suffix}')
+    report = color_video(tmp_path/f'a{suffix}', colorizer=tiny)
+    with Image.open(report.path) as im:
+        times = []
+        for i in range(im.n_frames):
+            im.seek(i)
+            im.load()
+            times.append(im.info['duration'])
+            lum = [rgb_to_lab(rgb_tensor(o.convert('RGB')))[0] for o in (im, frames[i])]
+            assert (lum[0] - lum[1]).abs().mean() < 3 # 256 colours, or JPEG-like
+            assert im.convert('RGB').getcolors(1) is None
+        assert (times, im.info['loop'], im.size) == ([40, 90]*5, 3, (48, 32))
+
+
+# ---- steadiness
+
+@pytest.fixture(scope='module')
+def films():
+    pans = [known_pan(open_photo(p, 512), 20, (96, 64)) for p in carried_photos()[:4]]
+    scenes = [joined_films(known_scene(i, 12, (96, 64)), known_scene(i + 10, 9, (96, 64))) for i in range(2)]
+    return pans + scenes
+
+
+def gray_looks(film):
+    return [Look(i, np.asarray(Image.fromarray(o).convert('L'))) for i, o in enumerate(film.frames)]
+
+
+def measured(film, ab):
+    ab = torch.from_numpy(np.stack(ab)).movedim(-1, 1)
+    true = rgb_tensor(film.frames)
+    rgb = lab_to_rgb(torch.cat([rgb_to_lab(true)[:, :1], ab], 1))
+    return np.array([warp_error(ab, film), psnr(rgb, true).mean().item(), colorfulness(rgb).mean().item()])
+
+
+def test_the_marks(films):
+    "Half of the warp error, not 0.05 dB less, 97% of the colorfulness: of pale true colours that flicker"
+    before, after = [], []
+    for film in films:
+        rng = np.random.default_rng(len(before))
+        truth = rgb_to_lab(rgb_tensor(film.frames))[:, 1:].movedim(1, -1).numpy()
+        ab = .6*truth + rng.normal(0, 4, (len(truth), 1, 1, 2)).astype(np.float32)
+        steady = Steady(lambda look: ab[look.item]) # noqa: B023
+        out = [o.ab for o in steady(gray_looks(film))]
+        assert steady.cuts == list(film.cuts)
+        before.append(measured(film, ab))
+        after.append(measured(film, out))
+    before, after = np.array(before), np.array(after)
+    assert (after[:, 0] < before[:, 0]/2).all()
+    assert (after[:, 1] - before[:, 1]).mean() > -.05
+    assert (after[:, 2]/before[:, 2]).mean() > .97
+
+
+def test_strength_0_is_frame_by_frame(films):
+    ab = np.random.default_rng(0).normal(0, 20, (20, 64, 96, 2)).astype(np.float32)
+    steady = Steady(lambda look: ab[look.item], strength=0)
+    assert same([o.ab for o in steady(gray_looks(films[0]))], ab)
+    assert steady.n_looks == 20
+
+
+def test_the_network_looks_at_one_frame_of_eight():
+    still = [np.asarray(paint_scene(1, 64).convert('L'))]*25
+    steady = Steady(lambda look: np.full((64, 64, 2), 10., np.float32))
+    out = list(steady(Look(i, o) for i, o in enumerate(still)))
+    assert [o.item for o in out] == list(range(25))
+    assert steady.n_looks == 4
+    assert np.allclose(out[13].ab, 10, atol=1e-3)
+
+
+def test_no_colour_crosses_a_cut(films):
+    film, = [o for o in films[-1:]]
+    cut = film.cuts[0]
+    ab = np.zeros((len(film.frames), 64, 96, 2), np.float32)
+    ab[cut:] = 50
+    out = [o.ab for o in Steady(lambda look: ab[look.item], strength=1)(gray_looks(film))]
+    assert np.abs(out[cut - 1]).max() < 1e-3
+    assert np.abs(out[cut] - 50).max() < 1e-3
+
+
+def test_no_ghost_behind_what_moves():
+    "A red disc over gray ground: where it was, no red is left; where it is, red is there"
+    film = known_scene(1, 17, (96, 64), n_discs=1)
+    layer = np.zeros((17, 64, 96), bool)
+    background = known_scene(1, 17, (96, 64), n_discs=0).frames
+    layer = np.abs(film.frames.astype(int) - background).sum(-1) > 0
+    ab = np.where(layer[..., None], np.float32([60, 40]), np.float32([0, 0]))
+    out = np.stack([o.ab for o in Steady(lambda look: ab[look.item])(gray_looks(film))])
+    import cv2
+    sure = np.stack([cv2.dilate(o.astype(np.uint8), np.ones((7, 7))) == 0 for o in layer])
+    core = np.stack([cv2.erode(o.astype(np.uint8), np.ones((7, 7))) == 1 for o in layer])
+    assert np.abs(out[sure]).max() < 12
+    assert np.abs(out[sure]).mean() < .1
+    assert (out[core][:, 0] > 45).mean() > .99
+
+
+def test_mean_color_keeps_chroma():
+    a, b = np.float32([[[30, 0]]]), np.float32([[[0, 30]]])
+    assert np.linalg.norm(mean_color(a, b, .5)) == pytest.approx(30, rel=.01)
+    assert np.allclose(mean_color(a, a, .3), a, atol=.01)
+
+
+def test_measures():
+    film = known_scene(0, 8, (64, 48))
+    flat = torch.zeros(8, 2, 48, 64)
+    flat[1::2, 0] = 4
+    assert warp_error(flat, film) == pytest.approx(4)
+    assert warp_error(flat*0, film) == 0
+    with pytest.raises(ValueError, match='colours of 7 frames for a film of 8'): warp_error(flat[1:], film)
+    black_white = np.zeros((6, 4, 4, 3), np.uint8)
+    black_white[1::2] = 255
+    assert cdc(black_white, (1,)) == pytest.approx(np.log(2))
+    assert cdc(black_white, (2,)) == 0
+    assert space_time_slice(film.frames, 0, 2).shape == (16, 64, 3)
+
+
+# ---- hints
+
+def test_hints_move_with_the_film():
+    film = known_pan(paint_scene(2, 200), 9, (96, 64), (.1, .1, .6), (.2, .1, .6))
+    seen = []
+    def predict(look):
+        seen.append([o[:2] for o in look.points])
+        return np.zeros((64, 96, 2), np.float32)
+    looks = gray_looks(film)
+    looks[0].points = [[60., 30., 'red']]
+    list(Steady(predict)(looks))
+    moved = film.motion[:, 30, 60].sum(0) # a pan: the same everywhere
+    assert seen[0] == [[60, 30]]
+    assert np.abs(np.array(seen[-1][0]) - [60, 30] - moved).max() < 1.5
+    assert np.abs(moved).max() > 8
+
+
+def test_turned_points():
+    mark = np.zeros((3, 5))
+    mark[2, 1] = 1
+    for q in range(4):
+        (y, x), = np.argwhere(np.rot90(mark, q))
+        assert turned_points([[1, 2]], 5, 3, q) == [[x, y]]
+
+
+def test_files_of_hints(tmp_path):
+    (tmp_path/'h.json').write_text(json.dumps(dict(width=64, height=48, hints=[dict(x=1, y=2, color='red', time=1.5),
+                                                                              dict(x=1, y=2, color='blue')])))
+    found = read_film_hints(tmp_path/'h.json', (64, 48))
+    assert [(t, o.color) for t, o in found] == [(0, (0, 0, 255)), (1.5, (255, 0, 0))]
+    with pytest.raises(HintError, match='made for 64x48'): read_film_hints(tmp_path/'h.json', (48, 64))
+    with pytest.raises(HintError, match='cannot be read'): read_film_hints(tmp_path/'no.json', (48, 64))
+    for text in ('{}', '[1]', '{"width": 64, "height": 48, "hints": [3]}', 'x'):
+        (tmp_path/'bad.json').write_text(text)
+        with pytest.raises(HintError, match='bad.json'): read_film_hints(tmp_path/'bad.json', (64, 48))
+    with pytest.raises(HintError, match='0 or more'): check_film_hints([(float('nan'), (1, 1, 'red'))], (9, 9))
+
+
+def test_a_hint_changes_its_shot_alone(tmp_path):
+    color = Colorizer.load()
+    film = write_film(tmp_path/'film.mkv', 20)
+    plain, hinted = tmp_path/'plain.mkv', tmp_path/'hinted.mkv'
+    color_video(film, plain, color, size=48, codec='ffv1')
+    color_video(film, hinted, color, size=48, codec='ffv1', hints=[(.4, (20, 40, '#ff0000', 6))])
+    change = [np.abs(a.astype(int) - b).max() for a, b in zip(decoded(plain), decoded(hinted))]
+    assert change[:10] == [0]*10
+    assert min(change[10:]) > 5
+
+
+# ---- stopping
+
+class Killed(Exception): pass
+
+
+def stop_at(n):
+    def progress(done, *_):
+        if done == n: raise Killed
+    return progress
+
+
+@pytest.mark.parametrize('suffix, codec', [('.mkv', 'ffv1'), ('.mp4', None)])
+def test_stopped_anywhere_the_result_is_the_same(tmp_path, tiny, suffix, codec):
+    film = write_film(tmp_path/'film.mp4', 40, codec='libx264', sound=10)
+    calm, rough = tmp_path/f'calm{suffix}', tmp_path/f'rough{suffix}'
+    kw = dict(colorizer=tiny, segment=5, codec=codec)
+    color_video(film, calm, **kw)
+    for n in (3, 11, 12, 30, 40):
+        with pytest.raises(Killed): color_video(film, rough, progress=stop_at(n), **kw)
+        assert not rough.exists()
+    report = color_video(film, rough, **kw)
+    assert report.resumed >= 30
+    assert same(decoded(calm), decoded(rough))
+    assert seconds(calm) == seconds(rough)
+    assert sorted(o.name for o in tmp_path.iterdir()) == sorted(['film.mp4', calm.name, rough.name])
+
+
+def test_another_wish_begins_anew(tmp_path, tiny):
+    film, out = write_film(tmp_path/'film.mkv', 24), tmp_path/'out.mkv'
+    with pytest.raises(Killed): color_video(film, out, tiny, segment=5, progress=stop_at(20))
+    assert color_video(film, out, tiny, segment=5, saturation=.5).resumed == 0
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path, tiny, monkeypatch):
+    import weakref
+    from colorize_lib.apply import color_video as module
+    alive, most = weakref.WeakSet(), []
+    class Counted(Look):
+        def __post_init__(self):
+            super().__post_init__()
+            alive.add(self)
+            most.append(len(alive))
+    monkeypatch.setattr(module, 'Look', Counted)
+    film = write_film(tmp_path/'film.mkv', 90, (16, 16))
+    color_video(film, tmp_path/'a.mkv', tiny, codec='ffv1', segment=1000)
+    assert len(most) == 90
+    assert max(most) <= 30 # a block, what waits, and what both ends hold
+
+
+def test_two_processes(tmp_path, tiny):
+    film, out = write_film(tmp_path/'film.mkv', 4), tmp_path/'out.mkv'
+    def meanwhile(*_):
+        with pytest.raises(FilmError, match='another process'): color_video(film, out, tiny)
+    color_video(film, out, tiny, progress=meanwhile)
+
+
+@pytest.mark.slow
+def test_kill_minus_9(tmp_path, model):
+    film = write_film(tmp_path/'film.mp4', 240, (160, 96), codec='libx264')
+    def command(out): return [*COMMAND, str(film), '-o', str(out), '--model', model, '--codec', 'ffv1']
+    subprocess.run(command(tmp_path/'calm.mkv'), check=True, capture_output=True)
+    rng, kills, out = np.random.default_rng(0), 0, tmp_path/'rough.mkv'
+    while not out.exists() and kills < 12:
+        child = subprocess.Popen(command(out), stderr=subprocess.DEVNULL)
+        parts = tmp_path/'.rough.mkv.work'
+        start = time.time()
+        while not (parts/'segment.part').exists() and child.poll() is None and time.time() - start < 60: time.sleep(.01)
+        time.sleep(rng.uniform(0, .8))
+        kills += child.poll() is None
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    subprocess.run(command(out), check=True, capture_output=True)
+    assert kills >= 2
+    assert same(decoded(tmp_path/'calm.mkv'), decoded(out))
+
+
+# ---- what can go wrong
+
+def test_bad_films_are_named(tmp_path, tiny):
+    (tmp_path/'text.mp4').write_text('not a film')
+    (tmp_path/'empty.mkv').write_bytes(b'')
+    film = write_film(tmp_path/'film.mkv', 6)
+    write_film(tmp_path/'hdr.mkv', 1, color_trc=16)
+    write_film(tmp_path/'wide.mkv', 1, colorspace=9)
+    with av.open(str(tmp_path/'sound.mka'), 'w', format='matroska') as box:
+        stream = box.add_stream('aac', rate=48000)
+        noise = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), 'fltp')
+        noise.sample_rate = 48000
+        for o in (noise, None): box.mux(stream.encode(o))
+    for name, why in {'text.mp4': 'cannot be read as a film', 'empty.mkv': 'cannot be read as a film', '.': 'folder',
+                      'gone.mp4': 'No such file', 'sound.mka': 'no video', 'hdr.mkv': r'HDR \(PQ\)',
+                      'wide.mkv': 'BT.2020'}.items():
+        with pytest.raises(FilmError, match=why) as e: color_video(tmp_path/name, tmp_path/'out.mkv', tiny)
+        assert str(tmp_path/name) in str(e.value)
+    for kwargs, why in ((dict(codec='nothing'), 'no encoder of this name'), (dict(out=film), 'overwrite'),
+                        (dict(out=tmp_path/'no/out.mkv'), 'no such folder')):
+        with pytest.raises(FilmError, match=why): color_video(film, colorizer=tiny, **kwargs)
+    with pytest.raises(HintError, match='takes no hints'): color_video(film, colorizer=tiny, hints=[(0, (1, 1, 'red'))])
+    assert not (tmp_path/'out.mkv').exists()
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_zero_frames(tmp_path):
+    path = write_film(tmp_path/'film.avi', 2, codec='mpeg4')
+    data = bytearray(path.read_bytes())
+    at = data.index(b'movi') + 4
+    while (i := data.find(b'00dc', at)) >= 0 and i < data.rfind(b'idx1'):
+        size = int.from_bytes(data[i + 4:i + 8], 'little')
+        data[i + 8:i + 8 + size] = bytes(size)
+        at = i + 8 + size
+    path.write_bytes(data)
+    with pytest.raises(FilmError, match='no frame of its video can be decoded'): Film(path)
+
+
+def test_truncated_and_lying_films(tmp_path, tiny):
+    whole = write_film(tmp_path/'whole.mkv', 50, codec='libx264')
+    data = whole.read_bytes()
+    (tmp_path/'cut.mkv').write_bytes(data[:len(data)*4//5])
+    report = color_video(tmp_path/'cut.mkv', tmp_path/'out.mkv', tiny, codec='ffv1')
+    assert 10 < report.frames < 48
+    assert any('it says that it has 50 frames' in o for o in report.notes)
+    assert same(lumas(tmp_path/'cut.mkv'), lumas(tmp_path/'out.mkv'))
+    moov_last = write_film(tmp_path/'film.mp4', 20, codec='libx264').read_bytes()
+    (tmp_path/'cut.mp4').write_bytes(moov_last[:-200])
+    with pytest.raises(FilmError, match='cut.mp4: cannot be read as a film'):
+        color_video(tmp_path/'cut.mp4', colorizer=tiny)
+
+
+def test_broken_packets_are_counted(tmp_path, tiny):
+    path = write_film(tmp_path/'film.avi', 12, codec='mjpeg', fmt='yuvj420p')
+    data = bytearray(path.read_bytes())
+    i = data.index(b'00dc', data.index(b'00dc', data.index(b'movi')) + 4)
+    size = int.from_bytes(data[i + 4:i + 8], 'little')
+    data[i + 8:i + 8 + size] = bytes(size)
+    path.write_bytes(data)
+    report = color_video(path, tmp_path/'out.mkv', tiny)
+    assert report.frames == 11
+    assert '1 packets could not be decoded' in report.notes
+
+
+def test_ten_bits_are_kept(tmp_path, tiny):
+    film = Film(write_film(tmp_path/'film.mkv', 6, fmt='yuv420p10le'))
+    assert choose_encoding(film, '.mp4').format == 'yuv420p10le'
+    report = color_video(film.path, tmp_path/'out.webm', tiny)
+    assert 'yuv420p10le is written as yuv420p, which libvpx-vp9 takes' in report.notes
+    error = np.mean([np.abs(a/4 - b).mean() for a, b in zip(lumas(film.path), lumas(report.path))])
+    assert error < 3
+
+
+def test_a_full_disk(tmp_path, model):
+    "What is done is kept, and nothing stands under the final name"
+    film = write_film(tmp_path/'film.mkv', 60, (160, 96))
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+    argv = [*COMMAND, str(film), '--model', model, '--codec', 'ffv1', '-o', str(tmp_path/'out.mkv')]
+    code = 'import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); ' + COMMAND[2]
+    argv[1:3] = ['-c', code]
+    done = subprocess.run(argv, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 1
+    assert 'out.mkv: cannot be written (File too large)' in done.stderr
+    assert not (tmp_path/'out.mkv').exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write anywhere')
+def test_a_folder_that_cannot_be_written(tmp_path, tiny):
+    film = write_film(tmp_path/'film.mkv', 3)
+    (tmp_path/'locked').mkdir(mode=0o500)
+    with pytest.raises(FilmError, match='no permission'): color_video(film, tmp_path/'locked/out.mkv', tiny)
+
+
+def test_without_the_packages(tmp_path):
+    film = write_film(tmp_path/'film.mkv', 2)
+    code = f'import sys; sys.modules["av"] = None; from colorize_lib.apply.films import Film; Film({str(film)!r})'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert 'films: av is not installed: pip install "colorize_lib[video]"' in done.stderr
+
+
+# ---- the command
+
+@pytest.fixture
+def colorize(model, capsys):
+    def run(*argv):
+        try: code = main([*map(str, argv), '--model', model])
+        except SystemExit as e: code = e.code
+        return code, *capsys.readouterr()
+    return run
+
+
+def test_command(colorize, tmp_path):
+    write_film(tmp_path/'in.mp4', 10, codec='libx264')
+    code, _, err = colorize(tmp_path/'in.mp4', '-o', tmp_path/'out.mp4')
+    assert (code, '1 coloured' in err) == (0, True)
+    assert Film(tmp_path/'out.mp4').n_frames == 10
+    assert 'skipped' in colorize(tmp_path/'in.mp4', '-o', tmp_path/'out.mp4')[2]
+    assert colorize(tmp_path/'in.mp4', tmp_path/'in.mp4', '-o', tmp_path/'out.mp4')[0] == 2
+    assert colorize(tmp_path/'in.mp4', '--steady', '2')[0] == 2
+    code, _, err = colorize(tmp_path/'in.mp4', '--codec', 'nothing')
+    assert (code, 'no encoder of this name' in err) == (1, True)
+
+
+def test_folders_mix_photos_and_films(colorize, tmp_path):
+    folder = tmp_path/'in'
+    folder.mkdir()
+    write_film(folder/'a.avi', 6, codec='mpeg4')
+    write_film(folder/'b.mkv', 6)
+    paint_scene(1, 40).convert('L').save(folder/'c.png')
+    frames = [paint_scene(3, 64).convert('L').crop((i, 0, i + 32, 32)) for i in range(4)]
+    frames[0].save(folder/'d.gif', save_all=True, append_images=frames[1:])
+    code, out, _ = colorize(folder, '-o', tmp_path/'out', '--json', '--compare')
+    assert code == 0
+    assert json.loads(out)['done'] == 4
+    assert sorted(p.name for p in (tmp_path/'out').iterdir()) == ['a_color.mkv', 'b_color.mkv', 'c_color.png',
+                                                                  'c_color_compare.png', 'd_color.gif']
+    assert colorize(folder)[0] == 0
+    code, out, _ = colorize(folder, '--json') # beside them: results are not coloured again
+    assert json.loads(out)['skipped'] == 4
