@@ -163,7 +163,7 @@ def predictor(colorizer, gray, method):
     "A function of hints that returns lightness and colours as the network sees and predicts them"
     if method != 'levin':
         hinted = HintedPhoto(colorizer, gray)
-        return lambda hints: hinted.predict(hints, within=method == 'model_within')
+        return lambda hints: hinted.predict(hints, within=method == 'model')
     x = colorizer.task.encode(gray.resize((128, 128), Image.BICUBIC)) # its system grows fast: 128 pixels
     def classical(hints):
         a, b, mask = paint_hints(hints, gray.size, 128, 128)[0].double().numpy()
@@ -330,7 +330,7 @@ def main(argv=None):
     add('photos', nargs='+', help='folders; for reach, the number of scenes')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--methods', nargs='+', choices=('model', 'model_within', 'levin'), default=['model', 'levin'])
+    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin'), default=['model', 'levin'])
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
     add('--points', type=int, default=50, help='hints from a reference')
