@@ -160,6 +160,7 @@ def use_the_app(page, card, photo, shot):
     card.locator(PHOTOS).set_input_files(huge)
     card.locator('.clz-oops', has_text='100 megapixels; this app takes up to 60').wait_for()
     card.locator(PHOTOS).set_input_files([carried_photos()[1], carried_photos()[3]]) # and on it goes
+    card.locator('.clz-strip button[data-state=done]').nth(before + 2).wait_for() # a new photo is shown when it arrives
     card.locator('.clz-strip button').nth(before + 4).click()
     shown(card, 'rocket.jpg')
     shot('on_it_goes')
