@@ -11,7 +11,7 @@ settings.read(here/'settings.ini', encoding='utf-8')
 cfg = settings['DEFAULT']
 module = (here/'colorize_lib'/'__init__.py').read_text(encoding='utf-8')
 version = re.search(r'__version__\s*=\s*"(.+?)"', module).group(1)
-extras = 'multi', 'train', 'hub', 'metrics', 'video', 'dev'
+extras = 'multi', 'train', 'hub', 'metrics', 'video', 'onnx', 'dev'
 
 setup(
     version=version,

@@ -1,12 +1,14 @@
 """Hints: train the attention of a `HintedUnet`, and measure how much hints are worth
 
     python -m benchmarks.hints train PHOTOS -o grayscale.safetensors
+    python -m benchmarks.hints train PHOTOS --model illustration --sheets 400 -o illustration.safetensors
     python -m benchmarks.hints measure PHOTOS -o benchmarks/hints.csv
     python -m benchmarks.hints reach 60 -o benchmarks/hint_reach.csv
     python -m benchmarks.hints reference PHOTOS PHOTOS_OF_ONE_KIND -o benchmarks/hint_references.csv
 
 Training: the base network stays as it is, so its features are computed once and kept on disk (0.8 MB a photo).
 A step looks at random places of each photo, some as hints and some as places to correct.
+For drawings, each photo is drawn in one of three styles, and sheets of drawn things join them.
 Measuring: squares of 256 pixels, hints are 6x6 patches at random places in the mean of their true colours.
 Reach: one hint in the crown of a painted tree, where all objects are known exactly.
 References: the hints of a photo are taken from another photo, good ones and bad ones."""
@@ -32,51 +34,69 @@ from colorize_lib.apply.hints import Hint, HintError, check_hints, paint_hints
 from colorize_lib.apply.hints_from import _matches, _places, hints_from
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
 from colorize_lib.engine.weights import load_weights, save_weights
-from colorize_lib.lab import denormalize_lab, lab_to_rgb, normalize_lab, rgb_to_lab
+from colorize_lib.lab import denormalize_lab, get_task, lab_to_rgb, normalize_lab, rgb_to_lab
 from colorize_lib.networks.hint_attention import Described, HintedUnet
 from colorize_lib.photos.pictures import open_photo, photo_files
 from colorize_lib.photos.samples import scene_and_crowns
+from colorize_lib.sketch.illustration import lift_colors
+from colorize_lib.sketch.line_art import line_art
 
 COUNTS = 1, 2, 5, 10, 20, 50, 100
 LEVELS = dict(f2=(16, 64), f4=(24, 64), f8=(40, 32), f16=(112, 16), f32=(320, 8), d8=(128, 32), d4=(64, 64))
-OTHERS = dict(pred=(2, 64), lab=(3, 64)) # the prediction as `Colorizer` makes it, and the truth
 
 
 def square(path, side=256): return ImageOps.fit(open_photo(path, side), (side, side), Image.BICUBIC)
 def tensor(picture): return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]/255
 
 
+def gray_picture(lum):
+    "Lightness `(1,1,H,W)` in [-1,1] as a picture"
+    given = lab_to_rgb(denormalize_lab(lum, lum.new_zeros(1, 2, *lum.shape[-2:])))
+    return Image.fromarray((given[0]*255).round().byte().permute(1, 2, 0).numpy())
+
+
 # ---- training
 
+def pair_of(task, source, seed):
+    "Input and target of a photo, or of a sheet of drawn things"
+    if isinstance(source, (str, Path)): return task.encodes(((tensor(square(source))*255).byte(), [seed]))
+    lines, colors = torch.from_numpy(source.lines)[None, None], tensor(source.painted())
+    return lines*2 - 1, torch.cat(normalize_lab(lift_colors(rgb_to_lab(colors))), 1)
+
+
 @torch.no_grad()
-def features_of(net, colorizer, photo):
-    "All that training needs of a photo, on a grid of 64x64"
-    lum, ab = normalize_lab(rgb_to_lab(tensor(photo)))
-    _, levels, _ = net.features(lum.contiguous(memory_format=torch.channels_last))
-    pred = F.interpolate(colorizer._predict(photo, 128)[1], (64, 64), mode='area')
-    return dict(zip(LEVELS, levels[1:])) | dict(pred=pred, lab=F.avg_pool2d(torch.cat([lum, ab], 1), 4))
+def features_of(net, colorizer, x, y):
+    "All that training needs of a picture, on a grid of 64x64"
+    _, levels, _ = net.features(x.contiguous(memory_format=torch.channels_last))
+    given = Image.fromarray(((x[0, 0] + 1)*127.5).round().byte().numpy()) if net.n_out == 3 else gray_picture(x)
+    pred = F.interpolate(colorizer.predict(given.convert('RGB'), 128)[1], (64, 64), mode='area')
+    return dict(zip(LEVELS, levels[1:])) | dict(pred=pred, x=F.avg_pool2d(x, 4), y=F.avg_pool2d(y, 4))
 
 
-def fingerprint(files, net):
-    "Changes with the photos, their order, and the network that sees them"
-    found = hashlib.sha256()
+def fingerprint(files, net, n=0):
+    "Changes with the photos, their order, the number of pictures, and the network that sees them"
+    found = hashlib.sha256(f'{n} {net.n_out}'.encode())
     for f in files: found.update(f'{Path(f).resolve()} {os.stat(f).st_size} {os.stat(f).st_mtime_ns}\n'.encode())
     for k, v in net.base.state_dict().items(): found.update(k.encode() + v.numpy().tobytes())
     return found.hexdigest()
 
 
-def cache_features(files, net, colorizer, folder):
-    "Memory maps of the features of photos; those of the same photos and network are used again"
+def cache_features(files, net, colorizer, folder, sheets=0):
+    "Memory maps of the features of photos and sheets; those of the same ones and network are used again"
     folder.mkdir(parents=True, exist_ok=True)
-    whose, done = fingerprint(files, net), folder/'train_done.txt'
-    shapes = {k: (len(files), c, n, n) for k, (c, n) in (LEVELS | OTHERS).items()}
+    task, n = get_task(colorizer.config['task']), len(files) + sheets
+    whose, done = fingerprint(files, net, n), folder/'train_done.txt'
+    others = dict(pred=(net.n_out, 64), x=(1, 64), y=(net.n_out, 64)) # what `Colorizer` predicts, input, truth
+    shapes = {k: (n, *o) for k, o in (LEVELS | others).items()}
+    shapes = {k: (*o, o[-1]) for k, o in shapes.items()}
     paths = {k: folder/f'train_{k}.npy' for k in shapes}
     if not done.exists() or done.read_text() != whose:
         done.unlink(missing_ok=True) # or a cache that is half made would count as the old one
         maps = {k: np.lib.format.open_memmap(paths[k], 'w+', np.float16, s) for k, s in shapes.items()}
-        for i, file in enumerate(files):
-            for k, v in features_of(net, colorizer, square(file)).items(): maps[k][i] = v[0].half().numpy()
-            if i % 100 == 0: print(f'{i} of {len(files)} photos', flush=True)
+        for i in range(n):
+            source = files[i] if i < len(files) else line_art((78, i), gap=(0, 2, 4)[i % 3])
+            for k, v in features_of(net, colorizer, *pair_of(task, source, i)).items(): maps[k][i] = v[0].half().numpy()
+            if i % 100 == 0: print(f'{i} of {n} pictures', flush=True)
         for o in maps.values(): o.flush()
         done.write_text(whose)
     return {k: np.load(p, mmap_mode='r') for k, p in paths.items()}
@@ -93,23 +113,25 @@ def at_points(maps, idxs, cells):
 
 
 def described(attention, maps, idxs, cells):
-    "Cells of photos as attention sees them, and their true `(lum, ab)`"
-    lum, ab = at_points(maps['lab'], idxs, cells).split([1, 2], 1)
-    levels = [lum, *(at_points(maps[o], idxs, cells) for o in LEVELS)]
+    "Cells of pictures as attention sees them, what the network saw there, and their true colours"
+    x, y, pred = [at_points(maps[k], idxs, cells) for k in ('x', 'y', 'pred')]
+    levels = [x, *(at_points(maps[o], idxs, cells) for o in LEVELS)]
     place = torch.stack([cells % 64 + .5, cells//64 + .5], 1)[..., None]/64
-    return attention.describe(levels, torch.cat([place, lum], 1), at_points(maps['pred'], idxs, cells)), lum, ab
+    return attention.describe(levels, torch.cat([place, x], 1), pred), x, y
 
 
 def step_loss(attention, maps, idxs, k, n, rng):
     "The mean over photos of the logarithm of the squared error in RGB at `n` places, after up to `k` hints"
     cells = torch.from_numpy(np.stack([rng.permutation(64*64)[:k + n] for _ in idxs]))
-    found, lum, ab = described(attention, maps, idxs, cells)
+    found, x, y = described(attention, maps, idxs, cells)
     hints, places = [Described(*[o[..., part] for o in found]) for part in (slice(k), slice(k, None))]
     counts = np.exp(rng.uniform(math.log(max(1, k/4)), math.log(k + .01), len(idxs)))
     valid = (torch.arange(k)[None] < torch.from_numpy(np.ceil(counts).clip(max=k))[:, None]).float()
-    color = ab[:, :, :k, 0].transpose(1, 2)*valid[..., None]
-    pred = places.ab + attention.spread(places, hints, valid, color)[..., :2].transpose(1, 2)
-    rgb = [lab_to_rgb(denormalize_lab(lum[:, :, k:], o), clamp=False) for o in (pred[..., None], ab[:, :, k:])]
+    color = y[:, :, :k, 0].transpose(1, 2)*valid[..., None]
+    pred = places.pred + attention.spread(places, hints, valid, color)[..., :-2].transpose(1, 2)
+    lums = [o[:, :1] if y.shape[1] == 3 else x[:, :, k:] for o in (pred[..., None], y[:, :, k:])]
+    rgb = [lab_to_rgb(denormalize_lab(lum, o[:, -2:]), clamp=False)
+           for lum, o in zip(lums, (pred[..., None], y[:, :, k:]))]
     return ((rgb[0] - rgb[1]).pow(2).mean((1, 2, 3)) + 2e-4).log().mean()
 
 
@@ -120,16 +142,19 @@ def train(args):
     random.Random(args.seed).shuffle(files)
     files = files[:args.n]
     base = weights_file(args.model)
-    net, colorizer = HintedUnet(pretrained=str(base) if base.suffix else args.model).eval(), Colorizer.load(args.model)
-    maps = cache_features(files, net, colorizer, Path(args.cache))
+    colorizer, (_, config) = Colorizer.load(args.model), load_weights(base)
+    kwargs = dict(n_in=5, n_out=3) if get_task(config['task']).n_out == 3 else dict(n_in=4, n_out=2)
+    net = HintedUnet(**kwargs, pretrained=str(base)).eval()
+    maps = cache_features(files, net, colorizer, Path(args.cache), args.sheets)
     attention = net.attention.train()
     if args.resume: attention.load_state_dict(torch.load(args.resume))
     opt = torch.optim.AdamW(attention.parameters(), args.lr, betas=(.9, .99), weight_decay=1e-4)
     mean, start = 0, time.time()
+    often = (.3, .35, .27, .08) if net.n_out == 2 else (.35, .5, .15, 0) # who draws gives few hints
     for i in range(args.steps):
         for group in opt.param_groups: group['lr'] = args.lr*min(1, i/30)*(1 + math.cos(math.pi*i/args.steps))/2 + 1e-6
-        k = int(rng.choice([4, 16, 64, 128], p=[.3, .35, .27, .08]))
-        loss = step_loss(attention, maps, rng.integers(0, len(files), args.bs), k, 160, rng)
+        k = int(rng.choice([4, 16, 64, 128], p=often))
+        loss = step_loss(attention, maps, rng.integers(0, len(maps['x']), args.bs), k, 160, rng)
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(attention.parameters(), 1.)
@@ -138,9 +163,7 @@ def train(args):
         if i % 100 == 99:
             print(f'step {i + 1}: loss {mean/(1 - .98**(i + 1)):.4f}, {time.time() - start:.0f} s', flush=True)
             torch.save(attention.state_dict(), f'{args.out}.part')
-    _, config = load_weights(base)
-    config = config | dict(generator='hinted_unet', kwargs=dict(n_in=4, n_out=2))
-    print(save_weights(net, args.out, config))
+    print(save_weights(net, args.out, config | dict(generator='hinted_unet', kwargs=kwargs)))
 
 
 # ---- measuring
@@ -159,8 +182,22 @@ def true_hints(truth, name, n):
     return hints
 
 
+def channels_predictor(colorizer, gray):
+    "Of a network that takes hints as channels of its input, at the sizes at which a `Colorizer` looks, mirrored too"
+    def seen(hints, side):
+        x = colorizer.task.encode(gray.resize((side, side), Image.BICUBIC))
+        both = torch.cat([x, paint_hints(hints, gray.size, side, side)], 1)
+        with torch.no_grad(): straight, mirrored = colorizer.model(torch.cat([both, both.flip(-1)])).float().split(1)
+        return x, (straight + mirrored.flip(-1))/2
+    def predict(hints):
+        xs, preds = zip(*[seen(hints, round(colorizer.size*scale)) for scale in colorizer.scales])
+        return xs[-1], sum(F.interpolate(o, xs[-1].shape[-2:], mode='bilinear') for o in preds)/len(preds)
+    return predict
+
+
 def predictor(colorizer, gray, method):
     "A function of hints that returns lightness and colours as the network sees and predicts them"
+    if method == 'channels': return channels_predictor(colorizer, gray)
     if method != 'levin':
         hinted = HintedPhoto(colorizer, gray)
         return lambda hints: hinted.predict(hints, within=method == 'model')
@@ -176,8 +213,7 @@ def rows_of(colorizer, file, method):
     truth = square(file)
     rgb = np.asarray(truth)
     lum = normalize_lab(rgb_to_lab(tensor(truth)))[0]
-    given = lab_to_rgb(denormalize_lab(lum, lum.new_zeros(1, 2, 256, 256)))[0]
-    gray = Image.fromarray((given*255).round().byte().permute(1, 2, 0).numpy())
+    gray = gray_picture(lum)
     task, predict = colorizer.task, predictor(colorizer, gray, method)
     for n in (0, *COUNTS):
         start = time.perf_counter()
@@ -330,11 +366,12 @@ def main(argv=None):
     add('photos', nargs='+', help='folders; for reach, the number of scenes')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin'), default=['model', 'levin'])
+    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin', 'channels'), default=['model', 'levin'])
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
     add('--points', type=int, default=50, help='hints from a reference')
     add('--n', type=int, default=1400, help='photos to train on')
+    add('--sheets', type=int, default=0, help='sheets of drawn things to train on, for drawings')
     add('--steps', type=int, default=1500, help='of training')
     add('--bs', type=int, default=16, help='photos in a step')
     add('--lr', type=float, default=2e-3)

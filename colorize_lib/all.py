@@ -1,6 +1,9 @@
 "Everything a user types: `from colorize_lib.all import *`"
 from colorize_lib.apply.colorizer import *
-from colorize_lib.apply.color_video import FilmReport, color_video, read_film_hints
+from colorize_lib.apply.color_video import color_video
+from colorize_lib.apply.export import compare_onnx, export_onnx
+from colorize_lib.apply.film_looks import read_film_hints
+from colorize_lib.apply.film_work import FilmReport
 from colorize_lib.apply.films import Film, FilmError
 from colorize_lib.apply.hints import *
 from colorize_lib.apply.hints_from import hints_from, hints_from_strokes
@@ -10,6 +13,7 @@ from colorize_lib.data import *
 from colorize_lib.engine.callbacks import *
 from colorize_lib.engine.checkpoints import *
 from colorize_lib.engine.dry_run import *
+from colorize_lib.engine.files import *
 from colorize_lib.engine.learner import *
 from colorize_lib.engine.memory import *
 from colorize_lib.engine.metrics import *
@@ -34,6 +38,10 @@ from colorize_lib.photos.pictures import *
 from colorize_lib.photos.samples import *
 from colorize_lib.results import *
 from colorize_lib.sketch.drawings import *
+from colorize_lib.sketch.flowers import JoinDrawings, flower_sheet
+from colorize_lib.sketch.illustration import illustrate, lift_colors
+from colorize_lib.sketch.line_art import LineArt, line_art
+from colorize_lib.sketch.regions import fill_regions, find_regions
 from colorize_lib.sketch.sketch import *
 from colorize_lib.training import *
 from colorize_lib.unet import *

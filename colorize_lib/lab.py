@@ -11,23 +11,32 @@ __all__ = ['xyz_from_rgb', 'rgb_from_xyz', 'white', 'tasks', 'rgb_to_lab', 'lab_
 # %% ../nbs/02_lab_space.ipynb #a3cd55cd
 from pkgutil import resolve_name
 
-import torch
+import numpy as np
 from fasttransform import ItemTransform
 
 from .engine.checks import check_choice, check_whole
 
 # %% ../nbs/02_lab_space.ipynb #b8caea16
 # sRGB primaries to CIE XYZ, D65 white, 2 degree observer (IEC 61966-2-1), digits as in scikit-image
-xyz_from_rgb = torch.tensor([[0.412453, 0.357580, 0.180423],
-                             [0.212671, 0.715160, 0.072169],
-                             [0.019334, 0.119193, 0.950227]], dtype=torch.float64)
-rgb_from_xyz = xyz_from_rgb.inverse()
+xyz_from_rgb = np.array([[0.412453, 0.357580, 0.180423],
+                         [0.212671, 0.715160, 0.072169],
+                         [0.019334, 0.119193, 0.950227]])
+rgb_from_xyz = np.linalg.inv(xyz_from_rgb)
 white = 0.95047, 1., 1.08883
+
+def _library(x):
+    "PyTorch for a tensor, NumPy for an array: they have the same functions"
+    if not hasattr(x, 'detach'): return np
+    import torch # not above: a photo can be coloured without PyTorch, which takes seconds to import
+    return torch
 
 def _full_precision(x):
     "Lab maths runs in float32 or better, also on float16 and bfloat16 input"
     if x.shape[-3] != 3: raise ValueError(f'a tensor of shape {tuple(x.shape)}: expected 3 channels, as (...,3,H,W)')
-    return x if x.dtype == torch.float64 else x.float()
+    xp = _library(x)
+    return x if x.dtype == xp.float64 else x.astype(np.float32) if xp is np else x.float()
+
+def _channels(x): return [x[..., i, :, :] for i in range(3)]
 
 def _times(channels, matrix):
     "Each row of `matrix` times three channels, element by element, so that autocast leaves it in float32"
@@ -35,65 +44,67 @@ def _times(channels, matrix):
 
 def _curve(x, start, curve, line):
     "`curve` above `start`, `line` below, with gradients that are finite everywhere"
-    return torch.where(x > start, curve(x.clamp(min=start)), line(x))
+    return _library(x).where(x > start, curve(x.clip(min=start)), line(x))
 
 # %% ../nbs/02_lab_space.ipynb #ff04d16e
 def rgb_to_lab(
-    rgb, # `(...,3,H,W)`, sRGB in [0,1], any device
-)->torch.Tensor: # `(...,3,H,W)`: L* in [0,100], a* in [-86,98], b* in [-108,94]; float32 (float64 if `rgb` is)
+    rgb, # tensor or array `(...,3,H,W)`, sRGB in [0,1], any device
+): # `(...,3,H,W)`: L* in [0,100], a* in [-86,98], b* in [-108,94]; float32 (float64 if `rgb` is)
     "sRGB to CIE L*a*b* (D65), differentiable"
-    rgb = _full_precision(rgb)
+    rgb, xp = _full_precision(rgb), _library(rgb)
     light = _curve(rgb, .04045, lambda v: ((v + .055)/1.055)**2.4, lambda v: v/12.92)
-    xyz = [c/w for c, w in zip(_times(light.unbind(-3), xyz_from_rgb), white)]
+    xyz = [c/w for c, w in zip(_times(_channels(light), xyz_from_rgb), white)]
     fx, fy, fz = [_curve(c, .008856, lambda t: t**(1/3), lambda t: 7.787*t + 16/116) for c in xyz]
-    return torch.stack([116*fy - 16, 500*(fx - fy), 200*(fy - fz)], dim=-3)
+    return xp.stack([116*fy - 16, 500*(fx - fy), 200*(fy - fz)], -3)
 
 # %% ../nbs/02_lab_space.ipynb #e8ef6501
 def lab_to_rgb(
-    lab, # `(...,3,H,W)` in CIE units
+    lab, # tensor or array `(...,3,H,W)` in CIE units
     clamp=True, # cut to [0,1]; unclamped values tell which colours no screen can show
-)->torch.Tensor: # `(...,3,H,W)` sRGB, float32 (float64 if `lab` is)
+): # `(...,3,H,W)` sRGB, float32 (float64 if `lab` is)
     "CIE L*a*b* (D65) to sRGB, differentiable"
-    lum, a, b = _full_precision(lab).unbind(-3)
+    xp = _library(lab)
+    lum, a, b = _channels(_full_precision(lab))
     fy = (lum + 16)/116
-    fxyz = fy + a/500, fy, (fy - b/200).clamp(min=0)
+    fxyz = fy + a/500, fy, (fy - b/200).clip(min=0)
     xyz = [w*_curve(f, .2068966, lambda t: t**3, lambda t: (t - 16/116)/7.787) for f, w in zip(fxyz, white)]
-    light = torch.stack(_times(xyz, rgb_from_xyz), dim=-3)
+    light = xp.stack(_times(xyz, rgb_from_xyz), -3)
     rgb = _curve(light, .0031308, lambda v: 1.055*v**(1/2.4) - .055, lambda v: 12.92*v)
-    return rgb.clamp(0, 1) if clamp else rgb
+    return rgb.clip(0, 1) if clamp else rgb
 
 # %% ../nbs/02_lab_space.ipynb #2907a2e5
 def normalize_lab(
     lab, # `(...,3,H,W)` in CIE units
 )->tuple: # `lum` `(...,1,H,W)` and `ab` `(...,2,H,W)`, both in [-1,1]
     "Lab as a network sees it: `lum = L/50 - 1`, `ab = ab/110`"
-    lum, ab = lab.split([1, 2], dim=-3)
-    return lum/50 - 1, ab/110
+    return lab[..., :1, :, :]/50 - 1, lab[..., 1:, :, :]/110
 
 def denormalize_lab(
     lum, # `(...,1,H,W)` in [-1,1]
     ab, # `(...,2,H,W)` in [-1,1]
-)->torch.Tensor: # `(...,3,H,W)` in CIE units
+): # `(...,3,H,W)` in CIE units
     "The inverse of `normalize_lab`"
-    return torch.cat([(lum.float() + 1)*50, ab.float()*110], dim=-3)
+    if hasattr(lum, 'float'): lum, ab = lum.float(), ab.float()
+    return _library(lum).concatenate([(lum + 1)*50, ab*110], -3)
 
 # %% ../nbs/02_lab_space.ipynb #60e762ec
 class Grayscale(ItemTransform):
     "The grayscale task: `(rgb, ...)` of uint8 becomes `(lum, ab)`; decoding gives two pictures, gray and coloured"
     n_in, n_out = 1, 2 # channels of input and target
     # trivial baselines, from key to (label, function of (input, target) that returns a prediction)
-    baselines = {'gray': ('gray (no colour)', lambda lum, ab: torch.zeros_like(ab))}
+    baselines = {'gray': ('gray (no colour)', lambda lum, ab: 0*ab)}
     def encodes(self, batch):
         rgb = batch[0].contiguous()/255 # channels first in memory: each step of Lab works on whole planes
         return normalize_lab(rgb_to_lab(rgb))
     def decodes(self, batch):
         lum, ab = batch
-        gray = denormalize_lab(lum, torch.zeros_like(ab))
+        gray = denormalize_lab(lum, 0*ab)
         return lab_to_rgb(gray), lab_to_rgb(denormalize_lab(lum, ab))
 
 # %% ../nbs/02_lab_space.ipynb #b4eab2e2
 # by name: a class, or where it is written
 tasks = {'grayscale': Grayscale, 'sketch': 'colorize_lib.sketch.sketch:Sketch',
+         'illustration': 'colorize_lib.sketch.illustration:illustration',
          'grayscale_hints': 'colorize_lib.networks.simulated_hints:grayscale_hints',
          'sketch_hints': 'colorize_lib.networks.simulated_hints:sketch_hints'}
 

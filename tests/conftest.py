@@ -18,8 +18,8 @@ from colorize_lib.photos.pictures import photo_files  # noqa: E402
 from colorize_lib.photos.samples import paint_scene  # noqa: E402
 
 
-LONG = ('tutorials browser benchmarks checkpoints exercises exercises_parts exercises_chapters compare compile demo '
-        'train dry_run hints hint_editor').split() # files
+LONG = ('tutorials browser web dry_run export benchmarks training compile compare callbacks hints sketch '
+        'hint_editor video train commands exercises_parts checkpoints demo exercises colorizer').split() # files
 
 
 def pytest_collection_modifyitems(items):

@@ -1,14 +1,29 @@
 "The benchmark runs, names what it measured, and compares like with like. Nothing here is timed."
+import itertools
+import json
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
-from benchmarks import gpu
+from benchmarks import (drawings, flower_model, gpu, hint_borders, hints, illustration_model, photo_model, train_on,
+                        what_lines_tell)
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
+from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
+from colorize_lib.apply.hints import check_hints
+from colorize_lib.engine.metrics import hue_bias
+from colorize_lib.engine.weights import load_weights, save_weights
+from colorize_lib.experiments.plans import Plan
+from colorize_lib.networks.lite_unet import LiteUnet
+from colorize_lib.photos.samples import paint_scene
+from colorize_lib.sketch.line_art import line_art
 
 
+@pytest.mark.slow # that both sides take the same step is a test of its own
 def test_quick_run_has_a_row_for_each_part(tmp_path, capsys):
     main(['--quick', '--only', 'step,data,epoch,quality,memory,growth,peak,compile', '-o', str(tmp_path/'RESULTS.md')])
     text = (tmp_path/'RESULTS.md').read_text(encoding='utf-8')
@@ -64,3 +79,239 @@ def test_make_gpu_without_a_gpu(tmp_path, capsys, monkeypatch):
     gpu.install_missing(None) # nothing is missing
     monkeypatch.setattr(gpu, 'NEEDED', ('pytest', 'no_such_module'))
     with pytest.raises(SystemExit, match='this Python has no no_such_module: WHEELS='): gpu.install_missing(None)
+
+
+# ---- the photo model, trained on
+
+TINY = ['--size', '64', '--bs', '4', '--n-valid', '4']
+
+
+@pytest.fixture(scope='module')
+def painted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('painted')
+    for i in range(14): paint_scene(i, 64).save(folder/f'{i}.png')
+    return folder
+
+
+def test_the_model_for_illustrations_is_trained_on_lines_and_known_things(painted, tmp_path, capsys):
+    of = illustration_model.Drawings()
+    (x, y), again = of.known(32, np.random.default_rng(0)), of.known(32, np.random.default_rng(0))
+    assert x.shape == (6, 1, 32, 32) and y.shape == (6, 3, 32, 32)
+    assert torch.equal(x, again[0]) and torch.equal(y, again[1])
+    assert y[:, :1].min() > -.01 and y[:, :1].max() > .99 # lifted towards paper, and paper is white
+    whole = torch.rand(2, 1, 128, 128), torch.rand(2, 3, 128, 128)
+    seen = [of.seen(*whole, np.random.default_rng(i)) for i in range(12)]
+    assert {o[0].shape for o in seen} == {(8, 1, 64, 64), (8, 1, 96, 96)} and {o[2] for o in seen} == {2}
+    args = [str(painted), '-o', str(tmp_path), *TINY, '--epochs', '1', '--decay', '1', '--start', '']
+    illustration_model.main(args)
+    colorizer = Colorizer.load(tmp_path/'generator.safetensors')
+    assert colorizer.config['task'] == 'illustration' and colorizer.scales == [1, 1.5]
+    found = drawings.regions(colorizer, 2)
+    assert found['own region'] > .9 and found['another region'] < .05
+    drawings.main(['measure', str(painted), '--model', str(tmp_path/'generator.safetensors'), '-n', '2',
+                   '-o', str(tmp_path/'rows.csv')])
+    assert pd.read_csv(tmp_path/'rows.csv')['style'].tolist() == ['pencil', 'ink', 'outline']
+
+
+def test_both_models_of_flowers_have_the_same_epochs_and_a_history(painted, tmp_path):
+    small = dict(task='sketch', generator='unet', kwargs=dict(nf=4, n_down=2), size=32, bs=4, epochs_l1=2, epochs_gan=1)
+    (tmp_path/'plan.json').write_text(json.dumps(small))
+    args = [str(painted), '-o', str(tmp_path/'run'), '--plan', str(tmp_path/'plan.json'), '--sheets', '4',
+            '--cache', str(tmp_path/'cache')]
+    flower_model.main(args)
+    history = pd.read_csv(tmp_path/'run/history.csv')
+    assert history.groupby('run').epoch.apply(list).to_dict() == dict(gan=[1, 2, 3], l1=[1, 2, 3])
+    assert history[history.loss_D.notna()][['run', 'epoch']].values.tolist() == [['gan', 3]]
+    assert Plan.read(flower_model.PLAN).kwargs == dict(pretrained='illustration')
+    packaged = pd.read_csv(flower_model.PLAN.with_name('flower.history.csv'))
+    assert list(packaged) == list(history)
+    plan = Plan.read(flower_model.PLAN)
+    assert set(packaged.groupby('run').epoch.max()) == {plan.epochs_l1 + plan.epochs_gan}
+    flower_model.main(args) # nothing is left to do
+    assert pd.read_csv(tmp_path/'run/history.csv').equals(history)
+
+
+def test_rewards_hold_the_colorfulness_and_the_hue_bias():
+    held = photo_model.Held(.5, 0.)
+    assert held(torch.tensor(.5)) == 0
+    for _ in range(50): low = held(torch.tensor(.3)).item()
+    for _ in range(300): high = held(torch.tensor(.9)).item()
+    assert low > .05 and high == 0 # too low is rewarded, and what is enough is not
+    torch.manual_seed(0)
+    ab = torch.randn(4, 2, 8, 8)*.1 + .2
+    assert photo_model.one_hue(ab).item() == pytest.approx(hue_bias(ab*110), abs=1e-5)
+    y, x, biases = torch.rand(4, 3, 8, 8)*.4 - .2, torch.zeros(4, 1, 8, 8), []
+    for bias in (1., .3):
+        loss, pred = photo_model.ColorfulLoss(.5, bias, of=illustration_model.Drawings()), (y + .2).requires_grad_()
+        opt = torch.optim.SGD([pred], 10.)
+        for _ in range(60):
+            opt.zero_grad()
+            loss(x, pred, y)[0].backward()
+            opt.step()
+        biases.append(photo_model.one_hue(pred[:, 1:]).item())
+    assert biases[1] < .9*biases[0]
+
+
+def test_clicks_go_where_the_colours_are_furthest_off():
+    truth = np.full((64, 64, 3), 255, np.uint8)
+    truth[8:24, 8:24], truth[40:56, 40:56] = (200, 0, 0), (230, 230, 120)
+    def wash(hints):
+        "A hint fills its quarter's square"
+        out = np.full_like(truth, 255)
+        for o in hints:
+            if (k := o.y//32) == o.x//32: out[int(8 + 32*k):int(24 + 32*k), int(8 + 32*k):int(24 + 32*k)] = o.color
+        return out
+    first, second, *more = drawings.where_wrong(wash, truth, 6, 6)
+    assert 8 <= first.x <= 24 and 8 <= first.y <= 24 and first.color == (200, 0, 0)
+    assert 40 <= second.x <= 56 and 40 <= second.y <= 56 # the first place is right now
+    assert len({(o.x, o.y) for o in (first, second, *more)}) == 6
+
+
+def test_the_gallery_shows_each_drawing_beside_what_models_make_of_it(painted):
+    tasks = 'sketch', 'illustration'
+    colorizers = [Colorizer(LiteUnet(1, 3, pretrained=False), dict(task=task, size=32)) for task in tasks]
+    files = sorted(painted.iterdir())[:3]
+    drawn = list(drawings.examples(files, 64))
+    assert len(drawn) == 13 and {(im.mode, im.size) for im in drawn} == {('L', (64, 64))}
+    sheet = drawings.gallery(colorizers, files, cell=32)
+    assert sheet.size == (3*(3*32 + 12) - 12, 5*32)
+    r, g, b = sheet.crop((0, 0, 32, 32)).split()
+    assert r.tobytes() == g.tobytes() == b.tobytes() # the drawing itself
+
+
+def test_what_lines_tell_is_nothing_of_noise_and_all_of_what_they_are(painted, tmp_path):
+    torch.manual_seed(0)
+    x = torch.rand(8, 200, 3)
+    assert abs(what_lines_tell.explained(x, torch.rand(8, 200, 2), 6)[0]) < .05
+    told, ridge = what_lines_tell.explained(x, 2*x[..., :1] - x[..., 1:2], 6)
+    assert told > .99 and ridge == .003
+    what_lines_tell.main(['--wide', str(painted), '--narrow', str(painted), '-n', '8', '-o', str(tmp_path/'told.csv')])
+    table = pd.read_csv(tmp_path/'told.csv')
+    assert len(table) == 24 and set(table.measured) == {2} and (table.lightness <= 1).all()
+
+
+def test_the_attention_of_drawings_tells_lightness_too(painted, tmp_path):
+    base, out = tmp_path/'base.safetensors', tmp_path/'hinted.safetensors'
+    config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=3), task='illustration', size=64)
+    save_weights(LiteUnet(1, 3, pretrained=False), base, config)
+    hints.main(['train', str(painted), '--model', str(base), '--n', '4', '--sheets', '2', '--steps', '2', '--bs', '2',
+                '--cache', str(tmp_path/'cache'), '-o', str(out)])
+    colorizer = Colorizer.load(out)
+    assert colorizer.network.takes_hints and (colorizer.model.n_in, colorizer.model.n_out) == (1, 3)
+    drawing = Image.fromarray((line_art(3).lines*255).astype(np.uint8)).convert('RGB')
+    assert np.array_equal(colorizer(drawing), Colorizer.load(base)(drawing)) # without hints it is the base alone
+    hinted = HintedPhoto(colorizer, colorizer.task.prepare(drawing))
+    hinted.colorizer.task.fill = None # what the network does alone
+    dark = hinted.predict(check_hints([(20, 20, '#202020')], drawing.size))[1] - hinted.pred
+    assert dark[0, 0, 15:25, 15:25].mean() < -.05 # darker around the hint
+
+
+def test_the_photo_model_is_trained_and_goes_on_where_it_was_cut_off(painted, tmp_path, monkeypatch):
+    "Two epochs in one run, or cut off after one and begun again: the same batches, then the same state"
+    def run(name, epochs):
+        photo_model.main([str(painted), '-o', str(tmp_path/name), *TINY, '--epochs', str(epochs), '--decay', '1'])
+        return [json.loads(line) for line in (tmp_path/name/'history.jsonl').read_text().splitlines()]
+    seen = []
+    loss_of = photo_model.ColorfulLoss.__call__
+    def noted(self, lum, *args):
+        seen.append(lum.double().sum().item())
+        return loss_of(self, lum, *args)
+    monkeypatch.setattr(photo_model.ColorfulLoss, '__call__', noted)
+    assert [o['epoch'] for o in run('once', 2)] == [0, 1]
+    whole, seen[:] = seen[:], []
+    class CutOff(Exception): pass
+    def cut(*args): raise CutOff
+    assert len(run('twice', 1)) == 1
+    with monkeypatch.context() as m, pytest.raises(CutOff): # before the second epoch has come to its end
+        m.setattr(photo_model, 'watch', cut)
+        run('twice', 2)
+    first = len(whole)//2
+    assert seen == whole # the same photos, crops and flips, in their order
+    assert [o['epoch'] for o in run('twice', 2)] == [0, 1]
+    assert seen[2*first:] == whole[first:] # what was cut off is done again
+    state = torch.load(tmp_path/'twice/checkpoint.pt')
+    assert state['epoch'] == 2 and state['held'][0][1] != .68
+    colorizer, before = Colorizer.load(tmp_path/'twice/generator.safetensors'), photo_model.base_weights('grayscale')
+    assert colorizer.scales == [1, 2]
+    moved = {k for k, v in colorizer.model.state_dict().items() if not torch.equal(v, before[k].half().float())}
+    assert {'head.weight', 'encoder.stages.3.0.layers.0.weight'} <= moved
+    assert not any(k.startswith(('encoder.stem', 'encoder.stages.0', 'encoder.stages.2')) for k in moved)
+    assert not any('running' in k for k in moved if k.startswith('encoder'))
+
+
+def test_colorfulness_is_rewarded_until_there_is_enough():
+    loss, lum, ab = photo_model.ColorfulLoss(.8), torch.zeros(2, 1, 8, 8), torch.rand(2, 2, 8, 8)*.6 - .3
+    weights = []
+    for strength in [.3]*60 + [1.]*200:
+        loss(lum, ab*strength, ab)
+        weights.append(loss.share.weight)
+    assert weights[59] > weights[0] > .3 # too pale: the reward grows
+    assert weights[-1] < max(weights) # too colourful: it shrinks again
+    rgb = photo_model.PHOTOS.rgb
+    pale, strong = [photo_model.colorful_share(rgb(lum, ab*o), rgb(lum, ab)).item() for o in (.3, 1.)]
+    assert pale < .5 and strong == pytest.approx(1, abs=1e-3)
+
+
+def test_other_networks_start_from_the_packaged_one():
+    "Further channels of hints begin at 0, so that hints change nothing before the training"
+    tensors, x = photo_model.base_weights('grayscale'), torch.rand(2, 4, 64, 64)*2 - 1
+    base = LiteUnet(1, 2, pretrained=False)
+    base.load_state_dict(tensors)
+    hinted = train_on.start_from(LiteUnet(4, 2, pretrained=False), tensors)
+    with torch.no_grad(): torch.testing.assert_close(hinted.eval()(x), base.eval()(x[:, :1]))
+    assert hinted.state_dict()[train_on.STEM].shape[1] == 4
+
+
+@pytest.mark.parametrize('way,generator', [('as_before', 'lite_unet'), ('classification', 'bin_classifier'),
+                                           ('adversarial', 'lite_unet'), ('hint_channels', 'lite_unet')])
+def test_each_way_to_train_on_makes_a_model(painted, tmp_path, way, generator, capsys):
+    out = tmp_path/f'{way}.safetensors'
+    train_on.main([way, str(painted), '-o', str(out), *TINY, '--minutes', '.01'])
+    net, config = load_weights(out)
+    assert config['generator'] == generator and config['task'].startswith('grayscale')
+    before = photo_model.base_weights('grayscale')
+    after = {k.removeprefix('body.'): v for k, v in net.state_dict().items()}
+    same = {k for k, v in before.items() if v.shape == after[k].shape and torch.equal(v.half().float(), after[k])}
+    shallow = 'encoder.stages.1.0.layers.0.weight'
+    assert (shallow in same) == (way != 'hint_channels') # there the whole encoder learns
+    assert 'ups.0.mix.0.weight' not in same and 'encoder.stages.5.0.layers.0.weight' not in same
+    assert '100%' in capsys.readouterr().out
+
+
+def test_a_row_says_what_the_card_says(painted, tmp_path):
+    train_on.main(['measure', str(painted), '--saturation', '0', '-o', str(tmp_path/'rows.csv')])
+    row, = pd.read_csv(tmp_path/'rows.csv').to_dict('records')
+    assert row['model'] == 'grayscale' and 10 < row['photos'] <= 14
+    assert row['colorfulness'] == pytest.approx(0, abs=.01) and row['over_gray'] == pytest.approx(0, abs=.02)
+    assert row['frechet'] > 0
+
+
+def test_hint_channels_are_measured_as_the_model_is(painted, tmp_path):
+    "Channels whose weights are 0 change nothing, and without them it is the packaged base network"
+    net = train_on.start_from(LiteUnet(4, 2, pretrained=False), photo_model.base_weights('grayscale'))
+    config = dict(generator='lite_unet', kwargs=dict(n_in=4, n_out=2), task='grayscale_hints', size=128, scales=[1, 2])
+    save_weights(net, tmp_path/'channels.safetensors', config)
+    colorizer, file = Colorizer.load(tmp_path/'channels.safetensors', precision='fp32'), painted/'1.png'
+    found = [row['psnr'] for row in hints.rows_of(colorizer, file, 'channels')]
+    assert found == pytest.approx([found[0]]*8, abs=1e-4)
+    unhinted = next(hints.rows_of(Colorizer.load(precision='fp32'), file, 'model'))['psnr']
+    assert found[0] == pytest.approx(unhinted, abs=.1)
+    stem = net.state_dict()[train_on.STEM]
+    stem[:, 1:] = .3 # as if it had learned something
+    save_weights(net, tmp_path/'channels.safetensors', config)
+    other = [row['psnr'] for row in hints.rows_of(Colorizer.load(tmp_path/'channels.safetensors'), file, 'channels')]
+    assert abs(other[-1] - other[0]) > .01
+
+
+def test_only_bold_hints_end_at_borders(painted, tmp_path, monkeypatch, capsys):
+    "The later a hint counts as bold, the further it reaches; at the end as far as without borders"
+    monkeypatch.setattr(hint_borders, 'RAMPS', ((28, 38), (500, 510)))
+    monkeypatch.setattr(hint_borders, 'COUNTS', (2,))
+    hint_borders.main([str(painted), '--n', '2', '--scenes', '1', '-o', str(tmp_path/'borders.csv')])
+    first, last = pd.read_csv(tmp_path/'borders.csv').to_dict('records')
+    assert first['outside'] < .5*last['outside'] and first['inside'] > .5
+    colorizer = Colorizer.load()
+    colorizer.model.attention.bold = 500, 510
+    rows = list(itertools.islice(hints.reach_rows(colorizer, [20000]), 2))
+    assert [o['within'] for o in rows] == [False, True]
+    assert rows[0]['outside'] == pytest.approx(rows[1]['outside'], abs=1e-3)

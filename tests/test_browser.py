@@ -5,26 +5,18 @@ import base64
 import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.click import CHROMIUM, PHOTOS, measure, open_editor, server
 from colorize_lib.apply.colorizer import Colorizer
 from colorize_lib.apply.hints import read_hints
 from colorize_lib.photos.samples import carried_photos
 from conftest import ROOT
 
-FOUND = [path for name in ('chromium', 'chromium-browser', 'google-chrome') if (path := shutil.which(name))]
-CHROMIUM = os.environ.get('CHROMIUM') or next(iter(FOUND), None)
 LAB_SETTINGS = { # no dialogue over the page, and all cells in it
     'apputils-extension/notification': dict(fetchNews='false', checkForUpdates=False),
     'notebook-extension/tracker': dict(windowingMode='none')}
@@ -47,50 +39,26 @@ def artifacts(tmp_path_factory):
     return folder
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('localhost', 0))
-        return s.getsockname()[1]
-
-
 def serve(command, path, folder):
-    "Start a Jupyter server in a process group of its own; yield its address; end it with its kernels"
-    port = free_port()
-    env = os.environ | {'PYTHONPATH': str(ROOT), 'JUPYTER_CONFIG_DIR': str(folder/'config'),
-                        'JUPYTER_RUNTIME_DIR': str(folder/'runtime'), 'JUPYTERLAB_SETTINGS_DIR': str(folder/'settings')}
-    with open(folder/'server.log', 'w') as log:
-        server = subprocess.Popen([sys.executable, '-m', *command, f'--port={port}', '--no-browser'],
-                                  cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True)
-    try:
-        for _ in range(150):
-            assert server.poll() is None, (folder/'server.log').read_text()
-            try: urlopen(f'http://localhost:{port}/static/', timeout=1)
-            except HTTPError: break # it answers
-            except (URLError, OSError): time.sleep(.2)
-            else: break
-        yield f'http://localhost:{port}{path}'
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try: server.wait(10)
-        except subprocess.TimeoutExpired: os.killpg(server.pid, signal.SIGKILL)
+    with server(command, path, folder) as address: yield address
 
 
 @pytest.fixture(scope='module')
 def voila(tmp_path_factory):
     pytest.importorskip('voila')
-    yield from serve(['voila', str(ROOT/'nbs/widgets/10_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
+    yield from serve(['voila', str(ROOT/'nbs/widgets/11_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
 
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     pytest.importorskip('jupyterlab')
     folder = tmp_path_factory.mktemp('lab')
-    shutil.copy(ROOT/'nbs/widgets/06_colorize_app.ipynb', folder)
+    shutil.copy(ROOT/'nbs/widgets/07_colorize_app.ipynb', folder)
     for name, settings in LAB_SETTINGS.items():
         (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
     yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'],
-                     '/lab/tree/06_colorize_app.ipynb', folder)
+                     '/lab/tree/07_colorize_app.ipynb', folder)
 
 
 @pytest.fixture
@@ -110,6 +78,29 @@ def photo(tmp_path_factory):
     return path
 
 
+def write_clip(path, n):
+    "A gray film with sound, a pan over a photo"
+    av = pytest.importorskip('av', reason='films need the package av')
+    photo = Image.open(carried_photos()[2]).convert('L').convert('RGB').resize((600, 400))
+    with av.open(str(path), 'w') as box:
+        video, audio = box.add_stream('libx264', rate=25), box.add_stream('aac', rate=48000)
+        video.width, video.height, video.pix_fmt = 384, 216, 'yuv420p'
+        for i in range(n):
+            picture = photo.crop((i % 200, 50, i % 200 + 384, 266))
+            box.mux(video.encode(av.VideoFrame.from_image(picture)))
+        for i in range(n*1920//1024):
+            noise = np.random.default_rng(i).normal(0, .1, (2, 1024)).astype(np.float32)
+            noise = av.AudioFrame.from_ndarray(noise, 'fltp')
+            noise.sample_rate, noise.pts = 48000, 1024*i
+            box.mux(audio.encode(noise))
+        for o in (video, audio): box.mux(o.encode(None))
+    return path
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory): return write_clip(tmp_path_factory.mktemp('clips')/'walk.mp4', 40)
+
+
 def drag(page, card, to):
     "Drag the line with the mouse to a share of the picture's width"
     box = card.locator('.clz-stage').bounding_box()
@@ -126,9 +117,6 @@ def shown(card, name):
     card.locator(f'.clz-stage[aria-busy=false] .clz-after[alt^="{name}"]').wait_for()
     card.page.wait_for_function('img => img.complete && img.naturalWidth > 0',
                                 arg=card.locator('.clz-after').element_handle())
-
-
-PHOTOS = 'input[type=file][accept^=image]' # the hint editor has another field, for files of hints
 
 
 def use_the_app(page, card, photo, shot):
@@ -178,14 +166,14 @@ def drop_file(page, card, path):
 
 def ink(card):
     "How much is drawn on the sheet, in thousandths"
-    return card.locator('canvas').evaluate("""c => {
+    return card.locator('canvas:not(.clz-drops)').evaluate("""c => {
         const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data
         let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] < 128; return 1000*n/(c.width*c.height) }""")
 
 
 def draw(page, card, points):
     "A stroke by the mouse, through points in [0,1]"
-    box = card.locator('canvas').bounding_box()
+    box = card.locator('canvas:not(.clz-drops)').bounding_box()
     at = [(box['x'] + x*box['width'], box['y'] + y*box['height']) for x, y in points]
     page.mouse.move(*at[0])
     page.mouse.down()
@@ -268,6 +256,7 @@ def correct_by_keyboard(page, card, name, shot):
     card.get_by_role('button', name='Correct colours').press('Enter')
     stage, status = card.locator('.clz-hints'), card.locator('.clz-notice').first
     stage.wait_for()
+    page.wait_for_function('e => e.dataset.pictures', arg=stage.element_handle()) # before, keys mean nothing
     all_of_them = card.get_by_role('button', name='Delete all')
     if all_of_them.is_enabled(): all_of_them.press('Enter') # hints that were there before
     stage.focus()
@@ -325,7 +314,16 @@ def use_the_pad(page, card, photo, shot):
     page.wait_for_timeout(600)
     shot('sketch')
     drawn = ink(card)
-    sheet = card.locator('canvas')
+    colored = result()
+    card.get_by_role('button', name='Colour: red').click()
+    draw(page, card, [(.5, .9), (.55, .9)])
+    page.wait_for_function('([img, old]) => img.src !== old',
+                           arg=[card.locator('.clz-picture img').element_handle(), colored])
+    assert ink(card) == drawn # colours lie on a sheet of their own
+    page.wait_for_timeout(600)
+    shot('drop')
+    card.get_by_role('button', name='Pen', exact=True).click()
+    sheet = card.locator('canvas:not(.clz-drops)')
     sheet.focus()
     for key in ['Space', *['ArrowRight']*10, *['ArrowDown']*5, 'Space', 'ArrowDown']: sheet.press(key)
     assert ink(card) > drawn
@@ -376,6 +374,19 @@ def test_hints_by_mouse_and_by_keyboard(page, voila, photo, artifacts):
     correct_by_keyboard(page, card, 'harbour.png', shot)
 
 
+@pytest.mark.slow # a click and its new picture are in `test_hints_by_mouse_and_by_keyboard`
+def test_the_time_of_a_click_is_measured(page, voila, tmp_path):
+    "As `python -m benchmarks.click` does; how long it takes depends on what else runs"
+    Image.open(carried_photos()[2]).convert('RGB').save(tmp_path/'click.jpg')
+    card = open_editor(page, voila, tmp_path/'click.jpg')
+    (one, *ms), (two, *_) = measure(card, [1, 2], 2)
+    assert (one, two) == (1, 2)
+    assert 1 < ms[0] <= ms[1] <= ms[2] < 20_000
+    assert ms[1] <= ms[3] <= ms[4] < 20_000 # the sharp picture
+    assert card.locator('.clz-point').count() == 2
+    assert not page.errors
+
+
 def test_hints_on_a_phone(browser, voila, photo, artifacts):
     phone = dict(viewport=dict(width=390, height=844), has_touch=True, is_mobile=True)
     with browser.new_context(**phone) as context:
@@ -405,6 +416,69 @@ def test_hints_on_a_phone(browser, voila, photo, artifacts):
         card.locator('.clz-notice', has_text='Hint 1 of 1').first.wait_for()
 
 
+@pytest.mark.slow # test_widgets.py uses the same clips without a browser
+def test_a_short_film_in_voila(page, voila, clip, artifacts):
+    "Upload, slider, play, before and after, download with the sound; a long one is stopped and goes on"
+    shot = camera(page, artifacts, 'film')
+    page.goto(voila)
+    card = page.locator('.clz-card').nth(0)
+    card.locator(PHOTOS).set_input_files(clip)
+    card.get_by_role('button', name='Stop').wait_for()
+    card.locator('.clz-notice', has_text='colouring walk.mp4').first.wait_for()
+    shown(card, 'walk.mp4')
+    shot('colored')
+    assert abs(drag(page, card, .3) - 30) < 1
+    src = lambda: card.locator('.clz-after').get_attribute('src')
+    first, number = src(), card.get_by_role('slider', name='Frame').or_(card.locator('.noUi-handle').first).first
+    number.press('ArrowRight')
+    page.wait_for_function('([img, old]) => img.src !== old', arg=[card.locator('.clz-after').element_handle(), first])
+    shot('next_frame')
+    readout = card.locator('.widget-slider .widget-readout').first
+    assert readout.inner_text() == '1'
+    card.locator('.jupyter-widgets.widget-play button, .widget-play button').first.click()
+    page.wait_for_function('e => +e.textContent >= 20', arg=readout.element_handle())
+    shot('played')
+    assert card.get_by_role('button', name='Correct colours').count() == 0
+    with page.expect_download() as download: card.get_by_role('button', name='Download', exact=True).click()
+    assert download.value.suggested_filename == 'walk_color.mp4'
+    av = pytest.importorskip('av')
+    with av.open(str(clip)) as before, av.open(str(download.value.path())) as after:
+        sounds = [[bytes(o) for o in box.demux(audio=0) if o.size] for box in (before, after)]
+    with av.open(str(download.value.path())) as box:
+        frames = [o.to_ndarray(format='rgb24') for o in box.decode(video=0)]
+    assert sounds[0] == sounds[1] != []
+    assert (len(frames), frames[0].shape) == (40, (216, 384, 3))
+    assert np.ptp(frames[20].astype(int), axis=-1).mean() > 3 # it has colours
+
+    long = clip.with_name('long.mp4')
+    write_clip(long, 300)
+    card.locator(PHOTOS).set_input_files(long)
+    card.locator('.clz-notice', has_text='of 300 frames').first.wait_for()
+    card.locator(PHOTOS).set_input_files(carried_photos()[1]) # a photo does not wait for the film
+    card.locator('.clz-strip button').nth(2).click()
+    shown(card, 'chelsea.png')
+    card.locator('.clz-strip button').nth(1).click()
+    card.locator('.clz-strip button').nth(1).locator('.clz-mark').wait_for()
+    card.get_by_role('button', name='Stop').click()
+    card.locator('.clz-notice', has_text='long.mp4: stopped after').first.wait_for()
+    assert card.locator('.clz-before').is_visible() # it is no error: the film is still there
+    card.get_by_role('button', name='Go on').wait_for()
+    shot('stopped')
+    write_clip(long, 700)
+    card.locator(PHOTOS).set_input_files(long)
+    card.locator('.clz-oops', has_text='28.0 seconds, 700 frames; this app takes clips of up to 20 seconds').wait_for()
+    assert 'On the command line' in card.locator('.clz-oops').inner_text()
+    shot('too_long')
+    card.locator('.clz-strip button').nth(0).click()
+    page.set_viewport_size(dict(width=390, height=844)) # a phone
+    card.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    shot('phone')
+    assert card.evaluate('e => e.scrollWidth <= innerWidth')
+    assert not page.errors
+
+
+@pytest.mark.slow # Voila shows the same app in another test
 def test_the_app_in_jupyterlab_and_a_closed_kernel(page, lab, photo, artifacts):
     shot = camera(page, artifacts, 'lab')
     page.goto(lab)

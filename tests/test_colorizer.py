@@ -117,6 +117,17 @@ def test_recolor_equals_the_formulas():
     assert inside.mean() > .9
 
 
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA'])
+def test_strips_of_a_photo_lie_in_their_places(mode):
+    "Several strips, painted by threads; where all colours are equal, parts of the photo alone come out the same"
+    photo = Image.fromarray(np.random.default_rng(2).integers(60, 190, (700, 600, len(mode))).astype(np.uint8), mode)
+    lum, ab = torch.full((1, 1, 8, 7), 50.), torch.full((1, 2, 8, 7), 12.)
+    whole = np.array(recolor(photo.copy(), lum, ab))
+    for box in ((0, 0, 600, 90), (0, 300, 600, 390), (0, 610, 600, 700)):
+        assert (whole[box[1]:box[3]] == np.array(recolor(photo.crop(box), lum, ab))).all()
+    if mode == 'RGBA': assert (whole[..., 3] == np.array(photo)[..., 3]).all()
+
+
 def test_gray_stays_neutral_without_colours():
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None].repeat(3, 0))
     out = np.array(recolor(ramp.convert('RGB'), torch.full((1, 1, 2, 9), 50.), torch.zeros(1, 2, 2, 9)))

@@ -36,9 +36,9 @@ def test_command_on_a_folder(photo_folder, tmp_path, capsys, monkeypatch):
     assert 'gallery.png' in out
     assert re.search(r'The default models on 6 real photos: '
                      r'[+-]\d+\.\d\d dB over gray, \d+% of the true colorfulness; '
-                     r'from sketches [+-]\d+\.\d\d dB over each photo.s own mean colour, \d+%', out)
+                     r'from drawings [+-]\d+\.\d\d dB over the best single colour of each illustration, \d+%', out)
     assert {p.name for p in (tmp_path/'out').iterdir()} == {
-        'default_grayscale.png', 'default_sketch.png', 'gallery.png',
+        'default_grayscale.png', 'default_illustration.png', 'default_sketch.png', 'gallery.png',
         'left_out.csv', 'losses.csv', 'losses.png', 'metrics.csv'}
     left_out = pd.read_csv(tmp_path/'out'/'left_out.csv').values.tolist()
     assert left_out == [[str(photo_folder/'notes.jpg'), 'not a picture']]

@@ -1,6 +1,7 @@
 "Checkers of the parts: right answers, wrong ones, and what is said to them."
 import io
 from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from colorize_lib.experiments.plans import Plan, run_plan
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
 from colorize_lib.networks.classification import annealed_mean, bin_centers, soft_encode
 from colorize_lib.photos.samples import paint_scene
+from colorize_lib.sketch.flowers import petal
+from colorize_lib.sketch.line_art import ellipse
 from colorize_lib.sketch.sketch import pencil
 from colorize_lib.widgets.monitor import TrainingMonitor
 from colorize_lib.widgets.pieces import Piece
@@ -278,6 +281,8 @@ def test_pieces_and_the_app():
             while new in out or new != name and new in taken: new, n = f'{n}_{stem}{dot}{suffix}', n + 1
             out.append(new)
         return out
+    right('clips.1', 42)
+    refused('clips.1', 21, 'twice')
     right('colorize_app.2', lambda names: numbered(names, names))
     refused('colorize_app.2', numbered, 'first time')
     refused('colorize_app.2', lambda names: [nm if nm not in names[:i] else f'{i}_{nm}' for i, nm in enumerate(names)],
@@ -454,6 +459,19 @@ def test_photos_and_drawings():
         refused(name, 'ax', 'letters')
 
 
+def test_petals_of_daffodils():
+    def daffodil(rng, n=6, centre=(.5, .5), tone='#e80', turn=1.):
+        petals = [petal(.5, .5, turn*t, .4, .12) for t in np.arange(n)*2*np.pi/n]
+        return [*[(o, ('#fd4',)) for o in petals], (ellipse(*centre, .14, .14), (tone,))]
+    right('flowers.1', np.pi*.15*.05)
+    for wrong in (.3*.05, np.pi*.3*.05): refused('flowers.1', wrong, 'radii')
+    right('flowers.2', daffodil)
+    for hint, over in (('seven parts', dict(n=5)), ('evenly', dict(turn=.9)), ('middle', dict(centre=(.5, .6))),
+                       ('another one', dict(tone='#fd4'))): refused('flowers.2', partial(daffodil, **over), hint)
+    right('flowers.3', 'ab', 'BA')
+    for wrong in ('a', 'b', 'abc', 'abd'): refused('flowers.3', wrong, 'random')
+
+
 def test_pix2pix_unet():
     def spread(net, x, n, mode=lambda m: isinstance(m, nn.Dropout), back=lambda net: net.eval(), over=0):
         net.eval()
@@ -493,7 +511,8 @@ def test_the_annealed_mean_of_a_lightness():
 
 def test_letters_of_what_was_measured():
     for name, letter in {'metrics.5': 'b', 'lite_unet.5': 'd', 'jobs.7': 'a', 'sketch_pad.5': 'b', 'model_card.6': 'd',
-                         'methods.3': 'a', 'compare.1': 'b', 'loss_results.4': 'c'}.items():
+                         'methods.3': 'a', 'compare.1': 'b', 'loss_results.4': 'c',
+                         'draw_a_flower.2': 'b'}.items():
         right(name, letter, letter.upper())
         for wrong in {*'abcd'} - {letter}: assert feedback(name, wrong).right is False, (name, wrong)
 
@@ -519,26 +538,35 @@ def test_films():
     from colorize_lib.apply.films import import_video
     from colorize_lib.apply.video import fetch
     from colorize_lib.engine.video_metrics import fetched
-    right('films.1', 54.2, 54)
-    right('films.2', 1382400)
-    refused('films.2', 1280*720*3, 'Cb and Cr')
+    right('film_colors.1', 54.2, 54)
+    right('films.1', 1382400)
+    refused('films.1', 1280*720*3, 'Cb and Cr')
     def gray_frames(path, n=None):
         av, _ = import_video()
         with av.open(str(path)) as box: frames = [o for _, o in zip(range(n or 99), box.decode(video=0))]
         return all((o.to_ndarray()[o.height:] == 128).all() for o in frames)
-    right('films.3', gray_frames)
-    refused('films.3', lambda path: gray_frames(path, 1), 'late')
+    right('films.2', gray_frames)
+    refused('films.2', lambda path: gray_frames(path, 1), 'late')
     def chained(first, second):
         h, w = first.shape[:2]
         here = np.stack(np.meshgrid(np.arange(w), np.arange(h)), -1).astype(np.float32)
         return first + fetch(second, here + first)
+    def decode_times(shown):
+        in_order = sorted(shown)
+        return [o - max(b - a for a, b in zip(shown, in_order)) for o in in_order]
+    right('film_writing.1', decode_times)
+    refused('film_writing.1', sorted, 'decoded after it is shown')
+    refused('film_writing.1', lambda shown: [o - 99 for o in sorted(shown)], 'as late as it can be')
+    refused('film_writing.1', lambda shown: shown, 'in the order of the file')
     right('video.1', 4)
     right('video.2', chained)
     refused('video.2', lambda first, second: first + second, 'where the first one leads')
-    right('color_video.1', 481)
-    refused('color_video.1', 480, 'the first key is frame 0')
-    right('color_video.2', lambda done, total, seconds: max(0, total - done)*seconds/done if total else None)
-    refused('color_video.2', lambda done, total, seconds: (total - done)*seconds/done, 'more frames than it says')
+    right('film_looks.1', 39)
+    refused('film_looks.1', 60, 'comes in')
+    right('film_work.1', 481)
+    refused('film_work.1', 480, 'the first key is frame 0')
+    right('color_video.1', lambda done, total, seconds: max(0, total - done)*seconds/done if total else None)
+    refused('color_video.1', lambda done, total, seconds: (total - done)*seconds/done, 'more frames than it says')
     right('video_metrics.1', 4)
     def worst_pair(ab, film):
         off = (fetched(ab[1:], film.motion) - ab[:-1]).norm(dim=1)

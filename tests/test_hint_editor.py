@@ -269,6 +269,14 @@ def test_the_editors_picture_is_what_the_colorizer_makes_of_the_preview(app):
     assert app.photo.after == encoded(Colorizer.load()(preview, hints=hints))
 
 
+def test_the_network_is_asked_once_for_both_pictures_of_a_click(app):
+    seen, asked = app.editor._preview(None, app.photo, app.editor.settings), []
+    predict, seen.hinted.predict = seen.hinted.predict, lambda hints: asked.append(hints) or predict(hints)
+    for color in ('#c03020', '#306080'): click(app, 70, 50, color)
+    assert [len(o) for o in asked] == [1, 1]
+    assert asked[0] != asked[1]
+
+
 def test_hints_stay_with_their_photo_and_undo_brings_the_picture_back(app, photo):
     plain = app.photo.after
     click(app, 650, 340, '#c03020')

@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
+from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, SketchPicture, weights_file
 from colorize_lib.apply.commands import main
 from colorize_lib.apply.hints import Hint, HintError, check_hints, paint_hints, parse_color, read_hints, write_hints
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.experiments.plans import Plan, run_plan
-from colorize_lib.lab import colorize_dls, normalize_lab, rgb_to_lab
+from colorize_lib.lab import colorize_dls, get_task, normalize_lab, rgb_to_lab
 from colorize_lib.networks.hint_attention import HintAttention, HintedUnet, hint_points, stay_within
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.networks.simulated_hints import Hinted, draw_patches, hint_channels
@@ -49,16 +49,17 @@ def test_patches_lie_in_the_photo_and_follow_from_the_seed():
 
 
 @pytest.mark.parametrize('task', ['grayscale', 'sketch'])
-def test_a_hinted_task_is_the_task_with_three_more_channels(scenes, task):
+def test_a_hinted_task_is_the_task_with_more_channels(scenes, task):
     make = lambda t: colorize_dls(scenes, size=48, bs=8, task=t, device=torch.device('cpu'))
     plain, hinted = make(task), make(f'{task}_hints')
     (x, y), (xh, yh) = plain.train.one_batch(), hinted.train.one_batch()
     assert torch.equal(xh[:, :1], x)
     assert torch.equal(yh, y)
-    assert (hinted.task.n_in, hinted.task.n_out) == (plain.task.n_in + 3, plain.task.n_out)
-    mask = xh[:, 3]
+    n = plain.task.n_out # of a drawing, lightness is told as well
+    assert (hinted.task.n_in, hinted.task.n_out) == (1 + n + 1, n)
+    mask = xh[:, -1]
     assert set(mask.unique().tolist()) == {0., 1.}
-    assert not xh[:, 1:3].abs().amax(1)[mask == 0].any()
+    assert not xh[:, 1:-1].abs().amax(1)[mask == 0].any()
     for k, (label, f) in plain.task.baselines.items():
         other, g = hinted.task.baselines[k]
         assert other == label
@@ -218,6 +219,17 @@ def test_a_model_without_hint_channels_says_so(gray):
     assert old(gray).size == gray.size
 
 
+def test_where_a_network_spreads_hints_only_bare_paper_around_one_is_filled():
+    task, hint = SketchPicture(), Hint(32, 32, (200, 40, 40))
+    pred, spread = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), .2)
+    bare, shaded = torch.ones(1, 1, 64, 64), torch.full((1, 1, 64, 64), .7)
+    filled = task.fill(bare, pred, [hint], (64, 64))
+    assert filled[0, 1].min() > .3 # red
+    assert torch.allclose(task.fill(bare, pred, [hint], (64, 64), spread), filled, atol=1e-6)
+    assert torch.equal(task.fill(shaded, pred, [hint], (64, 64), spread), spread)
+    assert torch.equal(task.fill(bare, pred, [hint, hint._replace(x=50)], (64, 64), spread), spread)
+
+
 @pytest.mark.parametrize('hints,text', [
     ([(300, 5, 'red')], 'hint 1.*outside the photo, which has 300x300'), ([(5, -1, 'red')], 'outside'),
     ([(5, 5, 'red'), (float('nan'), 5, 'red')], 'hint 2.*finite'), ([(5, 5, 'reddish')], 'hint 1.*not a colour'),
@@ -317,21 +329,21 @@ def test_a_photo_that_is_coloured_again_with_hints_is_written_again(colorizer, g
 # ---- the measured curve
 
 def test_a_cache_of_other_photos_is_made_again(colorizer, photo_folder, tmp_path):
-    from benchmarks.hints import cache_features, features_of, square
+    from benchmarks.hints import cache_features, features_of, pair_of
     files = sorted(photo_folder.iterdir())
     def maps(files, net=colorizer.model): return cache_features(files, net, colorizer, tmp_path/'cache')
     first = maps(files[:2])
-    assert first['lab'].shape[0] == 2
-    stamp = (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns
+    assert first['y'].shape[0] == 2
+    stamp = (tmp_path/'cache'/'train_y.npy').stat().st_mtime_ns
     maps(files[:2])
-    assert (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns == stamp # used again
+    assert (tmp_path/'cache'/'train_y.npy').stat().st_mtime_ns == stamp # used again
     for other in (files[:3], files[1:4]): # more photos, other photos
-        lab, truth = maps(other)['lab'], features_of(colorizer.model, colorizer, square(other[-1]))['lab'][0]
-        assert lab.shape[0] == 3
-        assert np.allclose(lab[2], truth.half())
-    stamp = (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns
+        ab, pair = maps(other)['y'], pair_of(get_task('grayscale'), other[-1], 2)
+        assert ab.shape[0] == 3
+        assert np.allclose(ab[2], features_of(colorizer.model, colorizer, *pair)['y'][0].half())
+    stamp = (tmp_path/'cache'/'train_y.npy').stat().st_mtime_ns
     maps(files[1:4], HintedUnet(pretrained=False)) # another network
-    assert (tmp_path/'cache'/'train_lab.npy').stat().st_mtime_ns != stamp
+    assert (tmp_path/'cache'/'train_y.npy').stat().st_mtime_ns != stamp
 
 
 def test_levin_fills_what_edges_enclose():

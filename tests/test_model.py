@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 import colorize_lib
 from colorize_lib.apply.colorizer import Colorizer, picture_tasks, weights_file
-from colorize_lib.lab import get_task
+from colorize_lib.lab import get_task, rgb_to_lab
 from colorize_lib.networks.lite_unet import Lite0, LiteUnet, load_imagenet
 from colorize_lib.apply.model_card import measure, summarize, write_card
 from colorize_lib.engine.metrics import grid_pattern, hue_bias
+from colorize_lib.photos.pictures import rgb_tensor
 from colorize_lib.photos.samples import carried_photos
+from colorize_lib.sketch.line_art import line_art, things
 from colorize_lib.experiments.plans import Plan
 from colorize_lib.engine.weights import generators, load_weights, save_weights
 
@@ -21,18 +24,19 @@ MODELS = Path(colorize_lib.__file__).parent/'models'
 
 
 def test_models_are_small_and_have_a_card_and_a_plan():
-    assert {p.stem for p in MODELS.glob('*.safetensors')} == {p.stem for p in MODELS.glob('*.md')} == set(picture_tasks)
-    for task in picture_tasks:
-        model, plan = [MODELS/f'{task}.{end}' for end in ('safetensors', 'plan.json')]
+    tasks = {task: task for task in picture_tasks} | {'flower': 'sketch'}
+    assert {p.stem for p in MODELS.glob('*.safetensors')} == {p.stem for p in MODELS.glob('*.md')} == set(tasks)
+    for name, task in tasks.items():
+        model, plan = [MODELS/f'{name}.{end}' for end in ('safetensors', 'plan.json')]
         assert model.stat().st_size <= 12_000_000
         plan, (_, config) = Plan.read(plan), load_weights(model)
         assert plan.task == config['task'] == task
-        by_hints = {'grayscale': 'hinted_unet'} # the attention is added by a second training
-        assert config['generator'] == by_hints.get(task, plan.generator)
+        by_hints = dict.fromkeys(('grayscale', 'illustration'), 'hinted_unet') # attention by a second training
+        assert config['generator'] == by_hints.get(name, plan.generator)
         card = model.with_suffix('.md').read_text(encoding='utf-8')
-        for part in (f'colorize-train PHOTOS --plan colorize_lib/models/{task}.plan.json', 'Data and terms',
+        for part in (f'colorize-train PHOTOS --plan colorize_lib/models/{name}.plan.json', 'Data and terms',
                      'What it is good for, and what not', '## Measured', 'Its worst photos',
-                     *(label for label, _ in get_task(task).baselines.values())): assert part in card, (task, part)
+                     *(label for label, _ in get_task(task).baselines.values())): assert part in card, (name, part)
 
 
 def test_default_models_colour_photos_that_they_do_not_know():
@@ -81,6 +85,39 @@ def test_sketch_model_keeps_the_promise_of_its_card(real_photos):
         assert s['psnr'] > s[f'psnr_{baseline}'], baseline
         assert s['ssim'] > s[f'ssim_{baseline}'], baseline
     assert s['colorfulness'] >= .4
+
+
+def test_a_drawn_flower_gets_light_petals_and_a_dark_background():
+    "Not the paper that the general model leaves, and more colour than the model of all photos gives"
+    assert (MODELS/'flower.safetensors').stat().st_size <= 8_000_000
+    sheet = Image.new('L', (256, 256), 255)
+    draw = ImageDraw.Draw(sheet)
+    for k in range(12):
+        x, y = 128 + 70*np.cos(k*np.pi/6), 128 + 70*np.sin(k*np.pi/6)
+        draw.ellipse((x - 18, y - 18, x + 18, y + 18), outline=0, width=3)
+    draw.ellipse((90, 90, 166, 166), 255, 0, 3)
+    flower, others = [np.asarray(Colorizer.load(o)(sheet), float) for o in ('flower', 'sketch')]
+    petals = np.mean([flower[y, x] for x, y in ((198, 128), (58, 128), (128, 198))])
+    assert petals > flower[:20, :20].mean() + 40
+    assert np.ptp(flower, -1).mean() > np.ptp(others, -1).mean()
+
+
+def marked_flower(rng):
+    "A flower whose leaves are black, and whose other parts are blue"
+    return [(xy, ('#000000' if i in (1, 2) else '#0000ff',)) for i, (xy, _) in enumerate(things['flower'](rng))]
+
+
+def test_leaves_of_drawn_flowers_are_green_and_their_ground_is_no_paper():
+    flower = Colorizer.load('flower')
+    for seed in range(8):
+        art = line_art((99, seed), 320, 3, tremor=.004, n=1, kinds=dict(flower=marked_flower))
+        lab = rgb_to_lab(rgb_tensor(flower(Image.fromarray((art.lines*255).astype(np.uint8)).convert('RGB'))))
+        clear = art.lines > .9
+        leaves, ground = (art.painted().sum(-1) < 100) & clear, (art.labels == art.labels[0, 0]) & clear
+        assert leaves.sum() > 500
+        assert lab[1, leaves].mean() < -20 and (lab[1, leaves] < -4).float().mean() > .9
+        assert lab[2, leaves].mean() > 10
+        assert lab[0, ground].mean() < 50 and lab[0, leaves].mean() > lab[0, ground].mean() + 10
 
 
 def test_near_gray_photos_are_counted_apart():

@@ -247,7 +247,7 @@ def test_metadata_has_one_home():
     assert meta['Version'] == importlib.import_module('colorize_lib').__version__
     runtime = {re.split('[<>=]', r)[0] for r in requires('colorize_lib') if 'extra' not in r}
     assert runtime == {'torch', 'torchvision', 'fastai', 'fastcore', 'filelock', 'matplotlib',
-                       'numpy', 'pillow', 'scikit-image', 'ipywidgets', 'anywidget', 'safetensors'}
+                       'numpy', 'pillow', 'scikit-image', 'scipy', 'ipywidgets', 'anywidget', 'safetensors'}
     assert not re.search(r'(torch|fastai)[^ ]*==', settings['requirements'])
 
 
@@ -294,7 +294,8 @@ def test_links_of_a_page_lead_somewhere(page):
 
 
 def test_readme_and_cards_agree():
-    cards = [(ROOT/f'colorize_lib/models/{task}.md').read_text(encoding='utf-8') for task in ('grayscale', 'sketch')]
+    models = ROOT/'colorize_lib/models'
+    cards = [(models/f'{task}.md').read_text(encoding='utf-8') for task in ('grayscale', 'illustration')]
     numbers = lambda line: re.findall(r'[+-]?\d+\.\d+', line)
     for what in ('| PSNR', '| SSIM'):
         in_cards = {n for card in cards for row in card.splitlines() if row.startswith(what) for n in numbers(row)}

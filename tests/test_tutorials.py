@@ -114,8 +114,8 @@ def finished(colab, tmp_path_factory):
     return get
 
 
-# the longest one runs with the slow tests
-@pytest.mark.parametrize('stem', [pytest.param(p.stem, marks=[pytest.mark.slow] if 'reproduce' in p.stem else [])
+# the first, which is the shortest, runs always, the others with the slow tests
+@pytest.mark.parametrize('stem', [pytest.param(p.stem, marks=[pytest.mark.slow] if 'quickstart' not in p.stem else [])
                                   for p in TUTORIALS])
 def test_tutorial_runs_from_the_wheel_alone(stem, finished, colab):
     _, text, outputs = finished(stem)
@@ -136,6 +136,7 @@ def train_on_coco(colab, folder, replace=('', '')):
     return text
 
 
+@pytest.mark.slow # test_train.py cuts a plan off and resumes it
 def test_a_run_that_was_cut_off_ends_in_the_same_bits(finished, colab):
     folder, first, _ = finished('03_train_on_coco')
     weights, plan = folder/'coco_run/generator.safetensors', (folder/'coco_run/plan.json').read_bytes()
@@ -152,6 +153,7 @@ def test_a_run_that_was_cut_off_ends_in_the_same_bits(finished, colab):
     assert (folder/'coco_run/plan.json').read_bytes() == plan
 
 
+@pytest.mark.slow # the notebook engine/09_distributed trains with two processes
 def test_two_gpus_are_two_processes(colab, tmp_path):
     "Two processes on the CPU stand for two GPUs: the same launcher, the same code"
     text = train_on_coco(colab, tmp_path, ('torch.cuda.device_count()', '2'))
@@ -231,7 +233,8 @@ def test_a_claim_is_decided_by_the_difference_on_the_same_photos(tmp_path):
 
 def test_what_tutorials_ask_of_kaggle_and_colab():
     assert [p.stem for p in TUTORIALS] == ['01_quickstart', '02_train_on_your_photos',
-                                           '03_train_on_coco', '04_reproduce_the_paper']
+                                           '03_train_on_coco', '04_reproduce_the_paper',
+                                           '05_draw_a_flower']
     for path in TUTORIALS:
         meta = json.loads(path.read_text(encoding='utf-8'))['metadata']
         assert meta['kaggle']['isInternetEnabled']

@@ -1,4 +1,5 @@
 "Films: nothing lost, steady colours, work that survives a kill, and a name for everything that goes wrong."
+import errno
 import json
 import os
 import resource
@@ -6,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,12 +19,14 @@ from PIL import Image
 
 av = pytest.importorskip('av', reason='films need the package av')
 
-from colorize_lib.apply.color_video import (check_film_hints, color_video, film_predictor, read_film_hints,  # noqa: E402
-                                            turned_points)
+from colorize_lib.apply.color_video import color_video  # noqa: E402
 from colorize_lib.apply.colorizer import Colorizer  # noqa: E402
 from colorize_lib.apply.commands import main  # noqa: E402
-from colorize_lib.apply.films import (Film, FilmError, check_streams, chroma_offsets, chroma_planes,  # noqa: E402
-                                      choose_encoding, small_chroma)
+from colorize_lib.apply.film_colors import chroma_offsets, chroma_planes, gray_picture, small_chroma  # noqa: E402
+from colorize_lib.apply.film_looks import (check_film_hints, film_predictor, hint_places,  # noqa: E402
+                                           read_film_hints, turned_points)
+from colorize_lib.apply.film_writing import check_streams, choose_encoding  # noqa: E402
+from colorize_lib.apply.films import Film, FilmError, gray_film  # noqa: E402
 from colorize_lib.apply.hints import HintError  # noqa: E402
 from colorize_lib.apply.planning import is_animation, is_film  # noqa: E402
 from colorize_lib.apply.video import Look, Steady, mean_color  # noqa: E402
@@ -38,10 +43,10 @@ COMMAND = sys.executable, '-c', 'import sys; from colorize_lib.apply.commands im
 
 
 def write_film(path, n=20, size=(64, 48), codec='ffv1', fmt='yuv420p', rate=25, rotation=0, sound=0, times=None,
-               **tags):
+               scenes=(3, 8), **tags):
     "A gray film of two shots: a pan over one scene, then over another"
     w, h = size
-    scenes = [np.asarray(paint_scene(i, 2*max(size)).convert('L')) for i in (3, 8)]
+    scenes = [np.asarray(paint_scene(i, 2*max(size)).convert('L')) for i in scenes]
     with av.open(str(path), 'w') as box:
         stream = box.add_stream(codec, rate=rate, options=dict(crf='10') if codec == 'libx264' else {})
         stream.width, stream.height, stream.pix_fmt = w, h, fmt
@@ -54,7 +59,7 @@ def write_film(path, n=20, size=(64, 48), codec='ffv1', fmt='yuv420p', rate=25, 
             deep, full = frame.format.components[0].bits - 8, tags.get('color_range') == 2 or fmt == 'gray'
             for j, plane in enumerate(frame.planes):
                 pixels = np.frombuffer(plane, np.uint16 if deep else np.uint8).reshape(plane.height, -1)
-                gray = np.roll(scenes[i >= n//2], -i, 1)[10:10 + h, :w].astype(int)
+                gray = np.roll(scenes[i*len(scenes)//n], -i, 1)[10:10 + h, :w].astype(int)
                 value = gray if full else 16 + gray*219//255
                 pixels[:, :plane.width] = 128 << deep if j else value << deep
             frame.pts, frame.time_base = times[i] if times else i*12800//rate, Fraction(1, 12800)
@@ -116,7 +121,7 @@ def test_a_player_shows_the_luma_that_was_there(tmp_path):
     for tags in (dict(colorspace=s, color_range=r) for s in (1, 6) for r in (1, 2)):
         film = Film(write_film(tmp_path/'film.mkv', 1, **tags))
         y = rng.integers(0, 256, (48, 64)).astype(np.uint8)
-        gray = np.asarray(Image.fromarray(film.gray_picture(y)).resize((32, 24)))
+        gray = np.asarray(Image.fromarray(gray_picture(film, y)).resize((32, 24)))
         chroma = chroma_planes(film, y, small_chroma(film, gray, rng.normal(0, 80, (24, 32, 2)).astype(np.float32)))
         scale, low = (255, 0) if film.full else (219, 16)
         c = [(np.kron(o, np.ones((2, 2))) - 128)/(255 if film.full else 224) for o in chroma]
@@ -188,7 +193,7 @@ def test_the_network_sees_films_as_it_sees_photos(tmp_path, tiny):
     "The same gray picture, as a photo and as a frame, has the same colours"
     photo = paint_scene(3, 64).convert('L')
     ab = film_predictor(tiny, 32)(Look(gray=np.asarray(photo.resize((32, 32), Image.BICUBIC, reducing_gap=3))))
-    pred = tiny._predict(photo.convert('RGB'), 32)[1][0].movedim(0, -1).numpy()*110*tiny.saturation
+    pred = tiny.predict(photo.convert('RGB'), 32)[1][0].movedim(0, -1).numpy()*110*tiny.saturation
     assert np.abs(ab - pred).max() < .3
 
 
@@ -317,10 +322,10 @@ def test_hints_move_with_the_film():
     film = known_pan(paint_scene(2, 200), 9, (96, 64), (.1, .1, .6), (.2, .1, .6))
     seen = []
     def predict(look):
-        seen.append([o[:2] for o in look.points])
+        seen.append([o[:2] for o in look.points.values()])
         return np.zeros((64, 96, 2), np.float32)
     looks = gray_looks(film)
-    looks[0].points = [[60., 30., 'red']]
+    looks[0].points = {0: [60., 30., 'red']}
     list(Steady(predict)(looks))
     moved = film.motion[:, 30, 60].sum(0) # a pan: the same everywhere
     assert seen[0] == [[60, 30]]
@@ -349,15 +354,66 @@ def test_files_of_hints(tmp_path):
     with pytest.raises(HintError, match='0 or more'): check_film_hints([(float('nan'), (1, 1, 'red'))], (9, 9))
 
 
-def test_a_hint_changes_its_shot_alone(tmp_path):
+@pytest.mark.parametrize('frame', [10, 13, 19])
+def test_a_hint_holds_for_its_whole_shot_and_no_other(tmp_path, frame):
+    "At whatever moment of the shot it is given"
     color = Colorizer.load()
-    film = write_film(tmp_path/'film.mkv', 20)
+    film = write_film(tmp_path/'film.mkv', 30, scenes=(3, 8, 4))
     plain, hinted = tmp_path/'plain.mkv', tmp_path/'hinted.mkv'
-    color_video(film, plain, color, size=48, codec='ffv1')
-    color_video(film, hinted, color, size=48, codec='ffv1', hints=[(.4, (20, 40, '#ff0000', 6))])
+    kw = dict(colorizer=color, size=48, codec='ffv1')
+    before = color_video(film, plain, **kw)
+    report = color_video(film, hinted, hints=[(frame/25, (20, 40, '#ff0000', 6))], **kw)
+    assert (report.cuts, report.looks) == ([10, 20], before.looks)
     change = [np.abs(a.astype(int) - b).max() for a, b in zip(decoded(plain), decoded(hinted))]
-    assert change[:10] == [0]*10
-    assert min(change[10:]) > 5
+    assert change[:10] == change[20:] == [0]*10
+    assert min(change[10:20]) > 5
+
+
+def test_a_hint_is_followed_back_to_where_its_thing_appears(tmp_path):
+    "The place is where the known motion has it; outside the picture and across the cut there is none"
+    pan = known_pan(paint_scene(2, 300), 24, (96, 64), (.1, .1, .5), (.5, .1, .5))
+    pictures = joined_films(known_scene(10, 8, (96, 64)), pan).frames
+    film = Film(gray_film(tmp_path/'film.mkv', [np.asarray(Image.fromarray(o).convert('L')) for o in pictures]))
+    hints = check_film_hints([(27/25, (30, 30, 'red')), (28/25, (80, 20, 'blue', 5))], (96, 64))
+    places, notes = hint_places(film, hints, 64)
+    frames = [o.pts for o, _ in film.frames()]
+    for k, own, (x, y) in ((0, 27, (30, 30)), (1, 28, (80, 20))):
+        there = {frames.index(pts): o[k] for pts, o in places.items() if k in o}
+        at, truth = np.array([x, y], float), {own: (x, y)}
+        for i in range(own - 1, 7, -1):
+            at = at - pan.motion[i - 8, 30, 30]
+            if not (0 <= at[0] < 95 and 0 <= at[1] < 63): break
+            truth[i] = at
+        assert abs(min(there) - min(truth)) <= 1
+        assert max(there) == own
+        assert all(np.abs(np.array(there[i][:2]) - truth[i]).max() < 1.5 for i in there.keys() & truth.keys())
+    assert min(frames.index(pts) for pts in places) > 7
+    assert 0 < min(frames.index(pts) for pts, o in places.items() if 1 in o) - 8 < 20 # it came in later
+    assert len(hint_places(film, hints, 64, back=3)[0]) == 4 # no more than three frames are remembered
+    assert notes == []
+    assert hint_places(film, [(9., hints[0][1])], 64) == ({}, ['a hint at 9 s is not used: the film ends at 1.3 s'])
+
+
+def test_a_hint_that_begins_within_a_shot_does_not_make_it_jump():
+    "The frame in which it begins is a key, averaged with the one before; other frames keep their colours"
+    still = np.asarray(paint_scene(1, 64).convert('L'))
+    steady = Steady(lambda look: np.full((64, 64, 2), 40. if look.points else 0., np.float32), strength=.5)
+    looks = [Look(i, still) for i in range(17)]
+    looks[5].points = {3: [20, 20, 'red']}
+    levels = [o.ab.mean() for o in steady(looks)]
+    assert levels[0] == 0
+    assert levels[5] == pytest.approx(20, abs=2)
+    assert np.diff(levels).min() > -1e-3
+    assert np.diff(levels).max() < 5
+    assert looks[16].points.keys() == {3}
+
+
+def test_the_time_of_a_hint_counts_from_the_first_frame(tmp_path):
+    film = Film(write_film(tmp_path/'film.mp4', 20, codec='libx264', times=[64000 + 512*i for i in range(20)]))
+    (first, _), *_ = film.frames()
+    assert first.time == pytest.approx(5, abs=.1)
+    places, notes = hint_places(film, check_film_hints([(0, (5, 5, 'red'))], (64, 48)), 32)
+    assert (list(places), notes) == ([first.pts], [])
 
 
 # ---- stopping
@@ -395,7 +451,7 @@ def test_another_wish_begins_anew(tmp_path, tiny):
 
 def test_memory_does_not_grow_with_the_film(tmp_path, tiny, monkeypatch):
     import weakref
-    from colorize_lib.apply import color_video as module
+    from colorize_lib.apply import film_looks as module
     alive, most = weakref.WeakSet(), []
     class Counted(Look):
         def __post_init__(self):
@@ -520,6 +576,91 @@ def test_a_full_disk(tmp_path, model):
     assert done.returncode == 1
     assert 'out.mkv: cannot be written (File too large)' in done.stderr
     assert not (tmp_path/'out.mkv').exists()
+
+
+def test_a_disk_that_is_full_after_whole_segments(tmp_path, tiny, monkeypatch):
+    "What is done is kept, the message says how much, and the same call goes on"
+    from colorize_lib.apply import color_video as module, film_writing
+    film, left = write_film(tmp_path/'film.mkv', 40), [3]
+    class Full:
+        "A disk that has room for three segments"
+        def __init__(self, box): self.box = box
+        def __getattr__(self, name): return getattr(self.box, name)
+        def mux(self, packet): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    @contextmanager
+    def opened(path, mode, **kwargs):
+        left[0] -= 1
+        with av.open(path, mode, **kwargs) as box: yield Full(box) if left[0] < 0 else box
+    fake = types.SimpleNamespace(open=opened, VideoFrame=av.VideoFrame, error=av.error)
+    kw = dict(colorizer=tiny, codec='ffv1', segment=5)
+    encoding = choose_encoding(Film(film), '.mkv', 'ffv1')
+    with monkeypatch.context() as m:
+        m.setattr(film_writing, 'import_video', lambda: (fake, None))
+        m.setattr(module, 'check_streams', lambda *_: [])
+        m.setattr(module, 'choose_encoding', lambda *_: encoding)
+        with pytest.raises(FilmError, match='cannot be written .No space left on device.; 2[0-9] frames are done') as e:
+            color_video(film, tmp_path/'out.mkv', **kw)
+    assert e.value.__cause__.errno == errno.ENOSPC # by which the command knows that it need not try other films
+    assert not (tmp_path/'out.mkv').exists()
+    report = color_video(film, tmp_path/'out.mkv', **kw)
+    assert report.resumed > 20
+    color_video(film, tmp_path/'calm.mkv', **kw)
+    assert same(decoded(tmp_path/'out.mkv'), decoded(tmp_path/'calm.mkv'))
+
+
+def camera_film(path, rate=30, codec='libx264', fmt='yuv420p', uneven=False, **tags):
+    "As a phone or a camera writes it: B-frames, AAC, rotation, a timecode, times that begin anywhere"
+    scene, rng = paint_scene(3, 200).convert('L'), np.random.default_rng(0)
+    options = dict(profile='high', bf='3', g='12')
+    if codec == 'libx265': options = {'x265-params': 'log-level=none:bframes=3'}
+    with av.open(str(path), 'w') as box:
+        video = box.add_stream(codec, rate=rate, options=options)
+        video.width, video.height, video.pix_fmt = 96, 64, fmt
+        video.codec_context.time_base = Fraction(1, 90000)
+        video.metadata['timecode'] = '01:02:03:04'
+        video.set_display_rotation(-90)
+        for k, v in tags.items(): setattr(video.codec_context, k, v)
+        audio = box.add_stream('aac', rate=44100)
+        pts = 137_000
+        for i in range(30):
+            gray = scene.crop((i, 20, i + 96, 84)).convert('RGB')
+            frame = av.VideoFrame.from_image(gray).reformat(format=fmt)
+            frame.pts, frame.time_base = pts, Fraction(1, 90000)
+            pts += int(rng.integers(1500, 4500)) if uneven else 90000//rate
+            box.mux(video.encode(frame))
+        for i in range(60):
+            noise = np.random.default_rng(i).normal(0, .1, (2, 1024)).astype(np.float32)
+            noise = av.AudioFrame.from_ndarray(noise, 'fltp')
+            noise.sample_rate, noise.pts = 44100, 44100 + 1024*i
+            box.mux(audio.encode(noise))
+        for o in (video, audio): box.mux(o.encode(None))
+    return path
+
+
+@pytest.mark.parametrize('codec, fmt, suffix, uneven', [
+    ('libx264', 'yuv420p', '.mov', False), ('libx264', 'yuv420p', '.mp4', True),
+    ('libx265', 'yuv420p10le', '.mov', True)])
+def test_films_of_cameras(tmp_path, tiny, codec, fmt, suffix, uneven):
+    path = camera_film(tmp_path/f'film{suffix}', codec=codec, fmt=fmt, uneven=uneven)
+    report = color_video(path, colorizer=tiny, segment=8)
+    before, after = Film(path), Film(report.path)
+    assert before.start > 0
+    assert seconds(path) == seconds(report.path)
+    assert sounds(path) == sounds(report.path)
+    assert (after.turned, after.start, after.deep) == (before.turned, before.start, before.deep)
+    with av.open(report.path) as box:
+        kept = [o.metadata.get('timecode') for o in box.streams if o.type == 'data']
+    lost = ['the timecode 01:02:03:04 is left out: its rate is uneven']
+    assert (kept, report.notes) == (([], lost) if uneven else (['01:02:03:04'], []))
+    color_video(path, tmp_path/'exact.mkv', tiny, codec='ffv1')
+    assert same(lumas(path), lumas(tmp_path/'exact.mkv'))
+
+
+def test_hdr_of_a_phone_is_refused_by_name(tmp_path, tiny):
+    found = dict(color_trc=18), dict(color_trc=16), {}
+    for tags, why in zip(found, (r'HDR \(HLG\)', r'HDR \(PQ\)', 'BT.2020')):
+        path = camera_film(tmp_path/'film.mov', codec='libx265', fmt='yuv420p10le', colorspace=9, **tags)
+        with pytest.raises(FilmError, match=why): color_video(path, colorizer=tiny)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason='root may write anywhere')

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 
 import colorize_lib
 from colorize_lib.widgets.colorize_app import ColorizeApp
@@ -484,6 +484,36 @@ def test_sketch_pad_colours_the_newest_drawing(slow):
     assert pad.drawing.getpixel((0, 0)) == 5
 
 
+class Cream(torch.nn.Module):
+    "Predicts one light wash for all drawings"
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        return torch.tensor([.9, .01, .06]).view(1, 3, 1, 1).expand(len(x), -1, *x.shape[-2:])
+
+
+def test_a_drop_of_colour_fills_its_region_and_the_network_looks_once():
+    model = Cream()
+    pad = SketchPad(models={'m': Colorizer(model, dict(task='illustration', size=256))})
+    pad.example.value = 'house'
+    pad.wait()
+    assert pad.drawing.size == (512, 512) and pad.pad.background
+    before, looks = np.asarray(pad.colored, int), model.calls
+    drops = [[182, 221, '#d23b2f'], [380, 131, '#3a7fc4']] # the roof, the paper
+    data = BytesIO()
+    pad.drawing.save(data, 'PNG')
+    pad.pad._handle_custom_msg(dict(do='drawing', hints=drops), [memoryview(data.getvalue())])
+    pad.wait()
+    after = np.asarray(pad.colored, int)
+    assert model.calls == looks # the lines are the same
+    for x, y, color in drops: assert np.abs(after[y, x] - ImageColor.getrgb(color)).max() < 6
+    wall = after[437, 276]
+    assert np.abs(wall - before[437, 276]).max() < 3 and np.abs(wall - ImageColor.getrgb(drops[0][2])).max() > 60
+    pad.draw(pad.drawing)
+    pad.wait()
+    assert np.array_equal(np.asarray(pad.colored, int), before) # undone
+
+
 def test_sketch_pad_traces_photos_and_survives_what_is_none(slow):
     pad = SketchPad(paint_scene(1, 128), models={'m': slow[0]})
     pad.wait()
@@ -569,3 +599,130 @@ def test_thinning_keeps_the_last_point():
         assert kept[-1] == n - 1
         assert len(kept) <= 250
         assert kept == sorted(kept)
+
+
+# --- short films ---
+
+def small_film(path, n=30, size=(48, 32)):
+    from colorize_lib.apply.films import gray_film
+    scene = np.asarray(paint_scene(3, 96).convert('L').resize((2*size[0], 2*size[1])))
+    return gray_film(path, [np.roll(scene, -i, 1)[10:10 + size[1], :size[0]] for i in range(n)], 'libx264')
+
+
+@pytest.fixture
+def film(tmp_path):
+    pytest.importorskip('av', reason='films need the package av')
+    return small_film(tmp_path/'walk.mp4')
+
+
+def until(condition, seconds=20):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end
+        time.sleep(.01)
+
+
+def test_a_film_has_a_frame_for_each_step_of_the_slider(slow, film, scene):
+    from colorize_lib.apply.color_video import color_video
+    colorizer, _ = slow
+    app = ColorizeApp([film], models={'m': colorizer})
+    app.add('a.png', scene)
+    app.wait()
+    assert [o.state for o in app.photos] == ['done']*2
+    app.select(0)
+    assert app.player.layout.display is None
+    assert (app.player.frame.max, app.player.play.max, app.player.play.interval) == (29, 29, 40)
+    for i in (7, 29):
+        app.player.frame.value = i
+        assert (app.stage.before, app.stage.after) == app.photo.frames[i]
+    before, after = (np.asarray(open_photo(o)).astype(int) for o in app.photo.frames[29])
+    assert before.shape == after.shape == (32, 48, 3)
+    assert np.ptp(before, axis=-1).max() == 0
+    assert (after[..., 0] - after[..., 2]).mean() > 20 # orange
+    color_video(film, film.with_name('out.mp4'), colorizer, segment=24)
+    assert app.result() == ('walk_color.mp4', film.with_name('out.mp4').read_bytes())
+    app.select(1) # a photo has no slider, and can be corrected
+    assert (app.player.layout.display, app.correct.layout.display) == ('none', None)
+    app.select(0)
+    assert app.correct.layout.display == 'none'
+    assert app.player.frame.value == 29 # where it was
+
+
+def test_a_film_is_stopped_and_goes_on_and_a_photo_does_not_wait_for_it(slow, tmp_path, scene):
+    pytest.importorskip('av')
+    colorizer, model = slow
+    model.seconds = .1
+    app = ColorizeApp([small_film(tmp_path/'long.mp4', 90)], models={'m': colorizer})
+    until(lambda: app.photos[0].pace[0] > 25) # a segment is whole
+    app.add('a.png', scene)
+    until(lambda: app.photos[1].state == 'done')
+    assert app.photos[0].state == 'working'
+    app.select(0)
+    assert (app.stop.description, app.stop.layout.display) == ('Stop', None)
+    app.stop.click()
+    app.wait()
+    assert app.photos[0].state == 'failed'
+    assert app.notice.text.startswith('long.mp4: stopped after ')
+    assert app.notice.kind == 'info'
+    assert (app.stage.message, app.stage.before, app.stop.description) == ('', app.photos[0].before, 'Go on')
+    app.stop.click()
+    until(lambda: app.photos[0].state == 'working' and app.photos[0].pace[0])
+    first = app.photos[0].pace[0]
+    app.wait()
+    assert app.photos[0].state == 'done'
+    assert len(app.photos[0].frames) == 90
+    assert first > 20 # what was done before was not done again
+    assert app.stop.layout.display == 'none'
+
+
+def test_a_film_begins_again_when_a_setting_changes(slow, tmp_path):
+    pytest.importorskip('av')
+    colorizer, model = slow
+    model.seconds = .1
+    app = ColorizeApp([small_film(tmp_path/'long.mp4', 60)], models={'m': colorizer})
+    until(lambda: app.photo.pace[0])
+    app.saturation.value = 0.
+    app.wait()
+    assert (app.photo.state, app.photo.settings.saturation, app.photo.message) == ('done', 0, '')
+    assert np.ptp(np.asarray(open_photo(app.photo.frames[5][1])).astype(int), axis=-1).max() < 12
+
+
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_animations_are_films(slow, suffix):
+    pytest.importorskip('av')
+    frames, buffer = [paint_scene(3, 64).convert('L').crop((i, 0, i + 48, 32)) for i in range(6)], BytesIO()
+    frames[0].save(buffer, suffix[1:].upper(), save_all=True, append_images=frames[1:], duration=50)
+    frames[0].save(still := BytesIO(), suffix[1:].upper())
+    app = ColorizeApp(models={'m': slow[0]})
+    app.add(f'moves{suffix}', buffer.getvalue())
+    app.add(f'still{suffix}', still.getvalue())
+    app.wait()
+    assert [o.state for o in app.photos] == ['done']*2
+    assert len(app.photos[0].frames) == 6
+    assert app.photos[0].rate == 20
+    assert not hasattr(app.photos[1], 'frames')
+    name, data = app.result(app.photos[0])
+    assert name == f'moves_color{suffix}'
+    with Image.open(BytesIO(data)) as im: assert im.n_frames == 6
+
+
+def test_films_that_are_too_much_or_broken_have_a_reason_and_a_way_out(slow, tmp_path, monkeypatch):
+    pytest.importorskip('av')
+    long, large = small_film(tmp_path/'long.mp4', 60), small_film(tmp_path/'large.mp4', 1, (1930, 1100))
+    app = ColorizeApp([long], models={'m': slow[0]}, max_seconds=2)
+    app.take([large])
+    app.add('text.mp4', b'Dear Sir')
+    app.wait()
+    messages = [o.message for o in app.photos]
+    assert messages[0] == ('2.4 seconds, 60 frames; this app takes clips of up to 2 seconds. '
+                           'On the command line, `colorize "long.mp4"` takes larger ones')
+    assert messages[1].startswith('1930x1100 pixels; this app takes clips of up to 2.1 megapixels')
+    assert 'cannot be read as a film' in messages[2]
+    app.add('hints.json', b'{}')
+    assert 'hints of a film are for the command' in app.notice.text
+    from colorize_lib.apply import films
+    def missing(): raise films.FilmError('films', 'av is not installed: pip install "colorize_lib[video]"')
+    monkeypatch.setattr(films, 'import_video', missing)
+    app.take([long])
+    app.wait()
+    assert 'pip install "colorize_lib[video]"' in app.photos[-1].message

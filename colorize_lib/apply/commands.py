@@ -73,7 +73,7 @@ def colorize_parser()->argparse.ArgumentParser:
 
 # %% ../../nbs/apply/04_commands.ipynb #23921c15
 def _add_more(add):
-    add('--model', help="a .safetensors file, or the name of a model in the package; "
+    add('--model', help="a .safetensors or .onnx file, or the name of a model in the package; "
         "without it: the package's own for the task")
     add('--size', type=_size, metavar='N',
         help='pixels of the short side as the network sees it; without it: as trained')
@@ -126,10 +126,11 @@ def _hints(job, args, colorizer):
     "The hints for a photo"
     if not _told(args): return []
     from colorize_lib.apply.hints import read_hints
-    from colorize_lib.apply.hints_from import hints_from, hints_from_strokes
     from colorize_lib.photos.pictures import open_photo
     photo, hints = open_photo(job.photo), list(args.hint or [])
     if args.hints: hints += read_hints(args.hints, photo.size)
+    if not (args.painted or args.reference): return hints
+    from colorize_lib.apply.hints_from import hints_from, hints_from_strokes # these need PyTorch
     if args.painted: hints += hints_from_strokes(args.painted, photo)
     if args.reference: hints += hints_from(args.reference, photo, colorizer=colorizer)
     return hints
@@ -137,7 +138,8 @@ def _hints(job, args, colorizer):
 # %% ../../nbs/apply/04_commands.ipynb #7a2d7cca
 def _do_film(job, args, colorizer, written):
     "Colour one film, saying every few seconds how far it is"
-    from colorize_lib.apply.color_video import color_video, read_film_hints
+    from colorize_lib.apply.color_video import color_video
+    from colorize_lib.apply.film_looks import read_film_hints
     from colorize_lib.apply.films import Film
     from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError
@@ -226,7 +228,7 @@ def run(
 def _parse(argv):
     parser = colorize_parser()
     args = parser.parse_args(argv)
-    args.model = args.model or args.task or 'grayscale'
+    args.model = args.model or {'sketch': 'illustration'}.get(args.task, 'grayscale')
     if args.out == '': parser.error("-o '': an empty name")
     if args.out and os.path.lexists(args.out) and not Path(args.out).is_dir() and not is_film_name(args.out):
         parser.error(f'-o {args.out}: not a folder')
@@ -240,7 +242,7 @@ def _lazy_colorizer(args):
     def colorizer():
         from colorize_lib.apply.colorizer import Colorizer
         if not loaded: loaded.append(Colorizer.load(args.model, args.device))
-        made_for = loaded[0].config['task'].removesuffix('_hints')
+        made_for = {'photo': 'grayscale', 'drawing': 'sketch'}[loaded[0].task.takes]
         if args.task not in (None, made_for): raise ValueError(f'{args.model}: this model is for --task {made_for}')
         return loaded[0]
     return colorizer

@@ -6,18 +6,18 @@ Docs: https://OWNER.github.io/colorize_lib/apply/hints.html.md"""
 
 # %% auto #0
 __all__ = ['most_hints', 'HintError', 'Hint', 'parse_color', 'check_hints', 'parse_hint', 'write_hints', 'read_hints',
-           'paint_hints']
+           'hint_picture', 'hint_channels', 'paint_hints']
 
 # %% ../../nbs/apply/06_hints.ipynb #7e6c0772
 import json, math, re
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np, torch
+import numpy as np
 from PIL import ImageColor
 
-from ..engine.weights import atomic_path
-from ..lab import rgb_to_lab
+from ..engine.files import atomic_path
+from ..lab import normalize_lab, rgb_to_lab
 
 # %% ../../nbs/apply/06_hints.ipynb #f25c2ec0
 class HintError(ValueError): "A hint, or a file of hints, that cannot be used: the message says which, and why"
@@ -136,20 +136,35 @@ def read_hints(
     except HintError as e: raise HintError(f'{path}: {e}') from None
 
 # %% ../../nbs/apply/06_hints.ipynb #6de28836
-def paint_hints(
+def hint_picture(
     hints, # of `Hint`
     size, # `(width, height)` of the photo that they are for
     width, height, # of the small picture that the network sees
-)->torch.Tensor: # `(1,3,height,width)`: a, b in [-1,1], and the mask
-    "Hints as a network takes them"
-    out = torch.zeros(1, 3, height, width)
+)->np.ndarray: # uint8 `(height,width,4)`: the colours, opaque where there is a hint
+    "Hints as squares on a transparent picture"
+    out = np.zeros((height, width, 4), np.uint8)
     for x, y, color, radius in hints:
         if radius is None: radius = 3*min(size)/256
-        rgb = torch.tensor(color).view(3, 1, 1)/255
-        value = torch.cat([rgb_to_lab(rgb)[1:].flatten()/110, torch.ones(1)])
         spans = []
         for at, full, small in ((y, size[1], height), (x, size[0], width)):
             first = min(small - 1, max(0, round((at + .5 - radius)*small/full)))
             spans.append(slice(first, max(first + 1, round((at + .5 + radius)*small/full))))
-        out[0, :, spans[0], spans[1]] = value[:, None, None]
+        out[spans[0], spans[1]] = *color, 255
     return out
+
+def hint_channels(
+    picture, # from `hint_picture`
+    n=2, # 2: a and b; 3: lightness, too
+)->np.ndarray: # `(1,n+1,height,width)`: colours in [-1,1], and the mask
+    "The colours of hints as a network takes them"
+    told = picture[..., 3] > 0
+    colors = normalize_lab(rgb_to_lab(picture[told][:, :3].T[..., None]/np.float32(255)))
+    out = np.zeros((n + 1, *told.shape), np.float32)
+    out[:n, told] = np.concatenate(colors)[-n:, :, 0]
+    out[n] = told
+    return out[None]
+
+def paint_hints(hints, size, width, height): # `torch.Tensor` `(1,3,height,width)`
+    "Both as one; arguments as of `hint_picture`"
+    import torch # not above: hints are checked, written and read without it
+    return torch.from_numpy(hint_channels(hint_picture(hints, size, width, height)))

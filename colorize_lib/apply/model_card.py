@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
+from fastcore.basics import noop
 from PIL import Image
 
 from .colorizer import Colorizer, weights_file
@@ -25,18 +26,27 @@ from ..photos.pictures import photo_files, rgb_array, rgb_tensor
 # %% ../../nbs/apply/05_model_card.ipynb #8e0f9b46
 _metrics = 'psnr', 'ssim', 'colorfulness', 'colorfulness_true'
 
+def _coloured(colorizer, given, size, saturation):
+    "What a user would have; of an illustration the colours alone, which no line hides"
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore') # some drawings look like photos to it; here we know better
+        wash = getattr(colorizer.task, 'wash', None)
+        if not wash: return np.array(colorizer(given, size=size, saturation=saturation))
+        pred = colorizer.predict(colorizer.task.prepare(given), size)[1]
+        return np.array(wash(pred, saturation*colorizer.saturation).resize(given.size, Image.BICUBIC))
+
 def _measure_one(i, rgb, colorizer, task, **kwargs):
     "What a user would have of one square, what comes of it, and the metrics of that and of the baselines"
     x, y = task((torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None], np.array([i])))
-    given, truth = rgb_array(task.decode((x, y))[0][0]), rgb_tensor(rgb)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore') # some drawings look like photos to it; here we know better
-        coloured = np.array(colorizer(Image.fromarray(given), **kwargs))
-    row = photo_metrics(rgb_tensor(coloured), truth, _metrics)
+    given, truth = (rgb_array(o[0]) for o in task.decode((x, y)))
+    if getattr(task, 'target', noop) is noop: truth = rgb # the photo itself, without any rounding
+    coloured = _coloured(colorizer, Image.fromarray(given), **kwargs)
+    true = rgb_tensor(truth)
+    row = photo_metrics(rgb_tensor(coloured), true, _metrics)
     for key, (_, baseline) in task.baselines.items():
-        base = photo_metrics(task.decode((x, baseline(x, y)))[1][0], truth, _metrics[:2])
+        base = photo_metrics(task.decode((x, baseline(x, y)))[1][0], true, _metrics[:2])
         row |= {f'{k}_{key}': v for k, v in base.items()}
-    return given, coloured, row
+    return given, coloured, truth, row
 
 # %% ../../nbs/apply/05_model_card.ipynb #d51185b3
 def measure(
@@ -50,13 +60,14 @@ def measure(
     "Measure a colorizer on photos, from picture to picture"
     items = photo_files(items) if isinstance(items, (str, Path)) else items
     photos, task = Photos.load(items, size), task or get_task(colorizer.config['task'])
-    given, coloured, rows = [], [], []
+    given, coloured, truths, rows = [], [], [], []
     for i, rgb in enumerate(progress_bar(photos.array, leave=False)):
-        before, after, row = _measure_one(i, rgb, colorizer, task, size=render, saturation=saturation)
+        before, after, truth, row = _measure_one(i, rgb, colorizer, task, size=render, saturation=saturation)
         given.append(before)
         coloured.append(after)
+        truths.append(truth)
         rows.append(dict(name=photos.names[i]) | row)
-    return pd.DataFrame(rows), dict(given=np.stack(given), coloured=np.stack(coloured), truth=np.array(photos.array))
+    return pd.DataFrame(rows), dict(given=np.stack(given), coloured=np.stack(coloured), truth=np.stack(truths))
 
 # %% ../../nbs/apply/05_model_card.ipynb #361bd9e5
 def summarize(

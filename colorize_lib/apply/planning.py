@@ -16,12 +16,15 @@ from pathlib import Path
 film_suffixes = set('.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .wmv .flv .3gp .ogv .vob .nut'.split())
 film_formats = 'mp4', 'm4v', 'mov', 'mkv', 'webm' # of results
 
-def is_animation(path):
+def is_animation(
+    path, # its suffix counts
+    file=None, # the open file; default: that of the path
+)->bool:
     "A GIF or a WebP of more than one frame"
     if Path(path).suffix.lower() not in ('.gif', '.webp'): return False
     from PIL import Image
     try:
-        with Image.open(path) as im: return getattr(im, 'n_frames', 1) > 1
+        with Image.open(file or path) as im: return getattr(im, 'n_frames', 1) > 1
     except Exception: return False # whoever opens it says what is wrong with it
 
 def is_film(path): return Path(path).suffix.lower() in film_suffixes or is_animation(path)

@@ -10,8 +10,6 @@ __all__ = ['check_choice', 'check_whole', 'pick_precision', 'can_redraw', 'progr
 # %% ../../nbs/engine/01_checks.ipynb #625414e7
 import sys
 
-import torch
-
 # %% ../../nbs/engine/01_checks.ipynb #d65894b2
 def check_choice(
     name, # of the argument, for the message
@@ -37,6 +35,7 @@ def pick_precision(
     device, # `torch.device`
 )->str: # 'bf16' where the device computes in it, 'fp16' on older GPUs, else 'fp32'
     "The fastest precision that is safe on a device"
+    import torch # not above: a photo can be coloured without PyTorch, which takes seconds to import
     if device.type == 'cuda': return 'bf16' if torch.cuda.get_device_capability(device) >= (8, 0) else 'fp16'
     if device.type != 'cpu': return 'fp32'
     has = lambda name: getattr(torch.cpu, f'_is_{name}_supported', bool)()

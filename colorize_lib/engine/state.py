@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors, save as save_tensors
 
 from .speed import DevicePrecision
-from .weights import atomic_path
+from .files import atomic_path
 from ..training import PatchGANTrainer
 
 # %% ../../nbs/engine/07_state.ipynb #4f1066d1

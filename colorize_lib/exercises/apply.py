@@ -15,8 +15,10 @@ import numpy as np, pandas as pd, torch
 
 from ..apply.colorizer import GrayscalePicture, render_size
 from ..apply.commands import colorize_parser
+from ..apply.export import record
 from ..apply.hints import Hint
 from ..apply.model_card import grid_pattern, hue_bias
+from ..apply.onnx_network import checksum_of, sealed
 from ..apply.planning import plan
 from ..apply.recolor import box_mean
 from ..apply.films import import_video
@@ -183,11 +185,11 @@ def _rescaled(rescaled):
         number(out[0].radius, 8*scale, .01, f'the radius is off {copy}')
 
 # %% ../../nbs/exercises/13_apply.ipynb #ee9e04bc
-@checks('apply/08_films.1', 'the gray of pure red on a set without colour')
+@checks('apply/09_film_colors.1', 'the gray of pure red on a set without colour')
 def _gray_of_red(answer):
     number(answer, .2126*255, 1, "Y' of BT.709: how much does red count? It is the coded value, not its light")
 
-@checks('apply/08_films.2', 'bytes of a frame in 4:2:0')
+@checks('apply/08_films.1', 'bytes of a frame in 4:2:0')
 def _frame_bytes(answer):
     number(answer, 1280*720*3//2, 0, 'how many samples have Cb and Cr, beside one of luma for each pixel?')
 
@@ -198,7 +200,7 @@ def _write_film(path, frames):
         stream.width, stream.height, stream.pix_fmt = 32, 32, 'yuv420p'
         for o in [*(av.VideoFrame.from_image(o.convert('RGB')) for o in frames), None]: box.mux(stream.encode(o))
 
-@checks('apply/08_films.3', 'is_gray_film(path): no colours in any frame?')
+@checks('apply/08_films.2', 'is_gray_film(path): no colours in any frame?')
 def _is_gray_film(is_gray_film):
     scene = paint_scene(3, 32)
     gray = scene.convert('L')
@@ -209,11 +211,27 @@ def _is_gray_film(is_gray_film):
             need(bool(call(is_gray_film, path)) == truth, f'a film that is {name} was taken for '
                  f'{"one in colour" if truth else "a gray one"}')
 
+# %% ../../nbs/exercises/13_apply.ipynb #446244c8
+@checks('apply/10_film_writing.1', 'decode_times(shown): when packets are decoded')
+def _decode_times(decode_times):
+    for shown in ([0, 1, 2], [0, 4, 2, 1, 3], [10, 40, 20, 30, 70, 50, 60], [5]):
+        out, in_order = [*call(decode_times, list(shown))], sorted(shown)
+        need(len(out) == len(shown), f'{len(shown)} packets have {len(out)} times')
+        need(all(a < b for a, b in zip(out, out[1:])), 'times increase: packets are decoded in the order of the file')
+        need(all(a <= b for a, b in zip(out, shown)), f'{shown}: one packet is decoded after it is shown')
+        shift = max(b - a for a, b in zip(shown, in_order))
+        need(out == [o - shift for o in in_order], f'{shown}: the same steps as between frames, as late as it can be')
+
+@checks('apply/12_film_looks.1', 'frames in which the place of a hint is known')
+def _known_frames(answer):
+    hint = 'back to where the car comes in, forwards to where it leaves: who comes back is not known any more'
+    number(answer, 39, 0, hint)
+
 # %% ../../nbs/exercises/13_apply.ipynb #6ae7a574
-@checks('apply/09_video.1', 'frames at which the network looks')
+@checks('apply/11_video.1', 'frames at which the network looks')
 def _looks(answer): number(answer, 4, 0, 'the first frame is a key, and each eighth one behind it')
 
-@checks('apply/09_video.2', 'chained(first, second): the flow over two frames')
+@checks('apply/11_video.2', 'chained(first, second): the flow over two frames')
 def _chained(chained):
     y, x = np.mgrid[:24, :32].astype(np.float32)
     first = np.stack([2 + .1*x, np.zeros_like(x)], -1)
@@ -227,12 +245,12 @@ def _chained(chained):
     both = [torch.from_numpy(np.float32(o[inside])) for o in (out, truth)]
     same(*both, .02, 'not where a pixel is found two frames later')
 
-@checks('apply/10_color_video.1', 'frames that are finished when the work is killed')
+@checks('apply/13_film_work.1', 'frames that are finished when the work is killed')
 def _finished(answer):
     hint = 'a segment ends with a key, and the first key is frame 0: which numbers of frames are whole?'
     number(answer, 481, 0, hint)
 
-@checks('apply/10_color_video.2', 'time_left(done, total, seconds)')
+@checks('apply/15_color_video.1', 'time_left(done, total, seconds)')
 def _time_left(time_left):
     for done, total, seconds in ((10, 100, 5.), (100, 100, 7.), (120, 100, 7.), (1, 4, 3.)):
         number(call(time_left, done, total, seconds), max(0, total - done)*seconds/done, 1e-6,
@@ -266,6 +284,43 @@ def _mutual(mutual):
              'these are the best match of some place, but perhaps not of the one that is their own best match')
         need(torch.equal(out, truth), 'not those that one comes back to')
 
+# %% ../../nbs/exercises/13_apply.ipynb #5fcbbc78
+@checks('apply/17_onnx_network.1', 'broken_seal(content): another content, and a seal that fits')
+def _broken_seal(broken_seal):
+    content = sealed(bytes(range(200)))
+    out = bytes(call(broken_seal, content))
+    with TemporaryDirectory() as folder:
+        (path := Path(folder)/'a.onnx').write_bytes(out)
+        try: found = checksum_of(path)
+        except ValueError: found = need(False, 'the seal does not fit the content')
+    need(found, 'there is no seal at the end')
+    need(out[:-76] != content[:-76], 'the content is the same')
+
+@checks('apply/18_export.1', 'doublings until a thousandth is missing')
+def _doublings(answer):
+    hint = 'after n doublings (1 - 0.05/12.8) to the power of 2**n is missing where it is slowest'
+    number(answer, 11, 0, hint)
+
+@checks('apply/18_export.2', 'Clipped: a module whose graph decides as it does')
+def _clipped(Clipped):
+    from onnxruntime import InferenceSession
+    graph = record(call(Clipped), (torch.ones(1, 4),), dict(x=[1]), dict(y=[1])).SerializeToString()
+    for x in (torch.ones(1, 4), -torch.ones(1, 6), torch.tensor([[3., -1, -1]])):
+        wish = x*2 if x.mean() > 0 else x*3
+        same(call(Clipped)(x), wish, 1e-5, 'the module itself: x*2 where the mean is above 0, else x*3')
+        out = torch.from_numpy(InferenceSession(graph).run(None, {'x': x.numpy()})[0])
+        same(out, wish, 1e-5, 'its graph does what it did for the example: the condition was not recorded')
+
+@checks('apply/18_export.3', 'to_int8(w): 8 bits, and a scale for each channel')
+def _to_int8(to_int8):
+    torch.manual_seed(0)
+    w = torch.randn(6, 3, 5, 5)*torch.tensor([1., .001, 3, .1, 10, .02]).view(6, 1, 1, 1)
+    steps, scale = map(torch.as_tensor, call(to_int8, w.clone()))
+    need(steps.dtype == torch.int8 and steps.shape == w.shape, 'expected int8 numbers of the shape of w')
+    need(scale.shape == (6, 1, 1, 1), f'a scale for each output channel, (6,1,1,1), not {tuple(scale.shape)}')
+    need(((steps*scale - w).abs() <= scale*.5001).all(), 'some number is off by more than half a step')
+    need((scale <= w.abs().amax((1, 2, 3), keepdim=True)/126).all(), 'the steps are larger than needed')
+
 # %% ../../nbs/exercises/13_apply.ipynb #5c457e11
 no_checks({
     'apply/01_recolor.4': 'radius and eps',
@@ -275,8 +330,16 @@ no_checks({
     'apply/05_model_card.5': 'project: ask five people',
     'apply/06_hints.2': 'project: five sensible clicks',
     'apply/07_hints_from.2': 'project: a reference chosen by a number',
-    'apply/08_films.4': 'project: L* instead of luma',
-    'apply/09_video.3': 'a flash',
-    'apply/09_video.4': 'project: the strength that eyes like',
-    'apply/10_color_video.3': 'project: a sound track',
+    'apply/09_film_colors.2': 'project: L* instead of luma',
+    'apply/10_film_writing.2': 'project: two encoders at one size',
+    'apply/11_video.3': 'a flash',
+    'apply/11_video.4': 'project: the strength that eyes like',
+    'apply/12_film_looks.2': 'project: a door that is lost and found',
+    'apply/13_film_work.2': 'project: the plug is pulled',
+    'apply/14_animations.1': 'project: what a palette costs',
+    'apply/15_color_video.2': 'project: a sound track',
+    'apply/16_network.1': 'a network without a lock',
+    'apply/16_network.2': 'other transformations that keep colours',
+    'apply/17_onnx_network.2': 'project: another language',
+    'apply/18_export.4': 'project: one scale for a whole tensor',
 })

@@ -187,6 +187,16 @@ def _places_and_jumps(letter):
     choice(letter, '2579218df6f8', 'experiments/06_loss_results.4',
            hint='correlation ignores what is added to all logits; and dividing all logits by T keeps their order')
 
+# %% ../../nbs/exercises/14_experiments.ipynb #5f10e402
+@checks('tutorials/05_draw_a_flower.1', 'which share of the loss is adversarial')
+def _adversarial_share(answer):
+    number(answer, 1.528/(1.528 + 20.938), .002, "loss_G is the sum of both, and lambda is in loss_G_L1 already")
+
+@checks('tutorials/05_draw_a_flower.2', 'a letter: a higher PSNR, or a smaller distance to photos')
+def _two_measures(letter):
+    choice(letter, 'cdca079cae7d', 'tutorials/05_draw_a_flower.2',
+           hint='one measure looks at each photo by itself, the other at all as a set. Who gains by an average?')
+
 # %% ../../nbs/exercises/14_experiments.ipynb #f3842c7b
 no_checks({
     'experiments/01_plans.4': 'train on your photos',
@@ -194,4 +204,5 @@ no_checks({
     'experiments/05_demo.3': 'the demo on your photos',
     'experiments/05_demo.4': 'project: resnet_unet in equal time',
     'experiments/06_loss_results.1': 'results of your own',
+    'tutorials/05_draw_a_flower.3': 'a folder of your own with one kind of thing',
 })

@@ -11,8 +11,11 @@ __all__ = []
 import numpy as np, torch, torch.nn.functional as F
 from PIL import Image, ImageChops, ImageDraw
 
-from .checker import call, checks, letters, need, no_checks, number
+from .checker import call, checks, letters, need, no_checks, number, pair
 from ..sketch.drawings import draw_house
+from ..sketch.illustration import lift_colors
+from ..sketch.line_art import line_art
+from ..sketch.regions import find_regions
 from ..sketch.sketch import gaussian_blur
 
 # %% ../../nbs/exercises/10_sketch.ipynb #4fefd27c
@@ -104,6 +107,111 @@ def _without_blue(without_blue):
 def _dark_modes(answer):
     letters(answer, 'd858ccba1a1b', 'sketch/02_drawings.4', hint=
             'two questions: is most of the sheet dark? And are its rare, strong details brighter than around them?')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #e2b0c0b2
+@checks('sketch/03_line_art.1', 'the regions of a house, paper and all')
+def _house_regions(answer):
+    number(answer, line_art(14, tremor=0, gap=0, width=1, names=['house']).labels.max(), 0,
+           'the roof and each of three things in front of the wall; is what is left of the wall still connected?')
+
+@checks('sketch/03_line_art.2', 'snowman(rng): three circles')
+def _snowman(snowman):
+    parts = call(snowman, np.random.default_rng(0))
+    need(len(parts) == 3, f'expected three parts, these are {len(parts)}')
+    curves = [np.asarray(xy, float) for xy, _ in parts]
+    middles, radii = zip(*[(xy.mean(0), np.hypot(*(xy - xy.mean(0)).T)) for xy in curves])
+    need(max(np.ptp(r)/r.mean() for r in radii) < .1, 'a part is not round')
+    need(all(xy.min() >= 0 and xy.max() <= 1 for xy in curves), 'it leaves the square from 0 to 1')
+    order = np.argsort([m[1] for m in middles])
+    sizes = [radii[i].mean() for i in order]
+    need(sizes[0] < sizes[1] < sizes[2], 'the largest circle is at the bottom, where y is large, the smallest on top')
+    for a, b in zip(order, order[1:]):
+        apart = np.hypot(*(middles[a] - middles[b]))
+        need(.3*radii[b].mean() < apart < 1.02*(radii[a].mean() + radii[b].mean()), 'circles that follow need to touch')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #feff630e
+@checks('sketch/03_line_art.3', 'ink_share(w): how much of what is painted lies under lines')
+def _ink_share(ink_share):
+    for w in (1, 5):
+        arts = [line_art(i, width=w) for i in range(20)]
+        shares = [(a.lines < .6)[a.labels != a.labels[0, 0]].mean() for a in arts]
+        number(call(ink_share, w), np.mean(shares), .02, 'of the pixels whose label is not the one of the paper, '
+               'how many are darker than 0.6? Take the mean over the drawings')
+
+@checks('sketch/04_regions.1', 'a corridor of five pixels')
+def _corridor(answer):
+    distance, is_gap = pair(answer, 'a distance, and True or False')
+    number(distance, 3, 0, 'the pixel in the middle: how far is the nearest pixel that is a line?')
+    need(is_gap in (True, False) and not is_gap, 'with which number does find_regions compare the distance, for gap=4?')
+
+@checks('sketch/04_regions.2', 'count(lines): regions that cover at least 1%')
+def _count(count):
+    for seed in range(6):
+        lines = line_art(seed).lines
+        sizes = np.bincount(find_regions(lines)[0].ravel())[1:]
+        number(call(count, lines), (sizes >= lines.size/100).sum(), 0,
+               'count the pixels of each number but 0, which is lines; the paper is a region, too')
+
+@checks('sketch/04_regions.3', 'gaps and seams')
+def _gaps(answer):
+    letters(answer, '9d98aa066773', 'sketch/04_regions.3', hint=
+            'what happens to a region that is thinner than a gap? And what does the watershed do between two hints?')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #a5d9d8a2
+@checks('sketch/05_illustration.1', 'what lifting is worth in dB')
+def _lifted_db(answer):
+    number(answer, 20*np.log10(2), .05, 'an error of half the size has a quarter of the squared error')
+
+@checks('sketch/05_illustration.2', 'on_cream(lab, strength): paint on another paper')
+def _on_cream(on_cream):
+    paper = torch.tensor([96., 0, 10]).view(1, 3, 1, 1)
+    photo = torch.tensor([[60., 30, -20], [0, 0, 0]]).view(2, 3, 1, 1)
+    out = call(on_cream, photo, 0.)
+    need(torch.as_tensor(out).shape == photo.shape, 'the shape is another one')
+    need((out - paper).abs().max() < .01, 'without paint, all is paper')
+    need((call(on_cream, photo)[1].flatten() - torch.tensor([96*.5, 0, 0])).abs().max() < .01,
+         'black at full strength: the lightness is half of that of the paper, and the colour of the paper is gone')
+    need((call(on_cream, photo)[:1, 1:] - lift_colors(photo[:1])[:, 1:]).abs().max() < .01,
+         'at full strength the colours are those of lift_colors')
+
+@checks('sketch/05_illustration.3', 'what an illustration depends on')
+def _illustration(answer):
+    letters(answer, 'fd19cab5a864', 'sketch/05_illustration.3', hint=
+            'add up the differences along a ramp. And does the network see anything besides the lines?')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #5c0e7e01
+@checks('sketch/05_illustration.4', 'explained_share(pred, truth, level): what a prediction explains')
+def _explained_share(explained_share):
+    truth, level = torch.tensor([[0., 2], [4, 6]]), 3.
+    def share(pred): return float(call(explained_share, pred, truth, level))
+    need(abs(share(truth) - 1) < 1e-4, 'the truth itself explains all, which is 1')
+    need(abs(share(torch.full((2, 2), level))) < 1e-4, 'the best constant explains nothing, which is 0')
+    need(abs(share(truth + 1) - .8) < 1e-4, 'add up squares of errors, and divide by the sum of squares around level')
+    need(share(6 - truth) < -2.9, 'a prediction may be worse than the constant: do not cut it off at zero')
+
+# %% ../../nbs/exercises/10_sketch.ipynb #06f2a002
+@checks('sketch/06_flowers.1', 'the area of a petal')
+def _petal_area(answer):
+    number(answer, np.pi*.15*.05, 2e-4, 'for point=1 it is an ellipse: which are its two radii?')
+
+@checks('sketch/06_flowers.2', 'daffodil(rng): six petals and a centre')
+def _daffodil(daffodil):
+    parts = call(daffodil, np.random.default_rng(0))
+    need(len(parts) == 7, f'expected seven parts, these are {len(parts)}')
+    curves, tones = [np.asarray(xy, float) for xy, _ in parts], [tuple(o) for _, o in parts]
+    need(all(xy.min() >= 0 and xy.max() <= 1 for xy in curves), 'it leaves the square from 0 to 1')
+    middles = np.stack([(xy.min(0) + xy.max(0))/2 for xy in curves])
+    away, radii = middles[:6] - middles[:6].mean(0), np.hypot(*(curves[6] - middles[6]).T)
+    turns = np.diff(np.sort(np.arctan2(*away.T)))
+    need(np.abs(turns - np.pi/3).max() < .05 and np.ptp(np.hypot(*away.T)) < .01, 'the petals are not evenly spread')
+    need(np.ptp(radii)/radii.mean() < .1, 'the last part lies in front: it is no circle')
+    need(np.hypot(*(middles[6] - middles[:6].mean(0))) < .02, 'the centre is not in the middle of the petals')
+    need(len({*tones[:6]}) == 1 and tones[6] != tones[0], 'petals have the same colours, and the centre another one')
+
+@checks('sketch/06_flowers.3', 'what happens when drawings join')
+def _joined(answer):
+    letters(answer, 'b119441a514a', 'sketch/06_flowers.3', hint=
+            'how many photos does each step take from an epoch? And what do lines tell of a ground drawn at random?')
 
 # %% ../../nbs/exercises/10_sketch.ipynb #6831fd98
 no_checks({'sketch/02_drawings.1': 'a photo of a drawing in bad light'})

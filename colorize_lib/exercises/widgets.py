@@ -177,8 +177,12 @@ def _rendered(rendered):
         need(len(out) <= len(right), f'{what}: {len(out)} pictures are too many, the picture lags behind the hand')
         need(out == right, f'{what}: not those that are the newest when a picture is ready')
 
+# %% ../../nbs/exercises/15_widgets.ipynb #14615045
+@checks('widgets/06_clips.1', 'megabytes of the pictures of a clip')
+def _megabytes(answer): number(answer, 42, .1, 'each frame is there twice, before and after')
+
 # %% ../../nbs/exercises/15_widgets.ipynb #b52f5ad5
-@checks('widgets/06_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
+@checks('widgets/07_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
 def _stale(stale):
     now, before = RenderSettings('grayscale', None, 1.), RenderSettings('grayscale', None, .5)
     states = dict(a=('done', now), b=('done', before), c=('working', before), e=('failed', before), f=('failed', now),
@@ -198,7 +202,7 @@ def _names():
     numbered = [o for i in range(4) for o in (f'{i}_a.png', f'a_{i}.png', f'a ({i}).png', f'a-{i}.png')]
     yield ['a.png', 'a.png', *numbered, 'a.png']
 
-@checks('widgets/06_colorize_app.2', 'unique(names): no two equal names in a zip file')
+@checks('widgets/07_colorize_app.2', 'unique(names): no two equal names in a zip file')
 def _unique(unique):
     for names in _names():
         out = call(unique, list(names))
@@ -213,7 +217,7 @@ def _unique(unique):
                  '(perhaps another one had taken it already?)')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #76fa49aa
-@checks('widgets/07_sketch_pad.2', 'mirrored(drawing): draw half a face')
+@checks('widgets/08_sketch_pad.2', 'mirrored(drawing): draw half a face')
 def _mirrored(mirrored):
     for w, h in ((64, 48), (65, 40)):
         x = np.random.default_rng(w).integers(0, 256, (h, w), np.uint8)
@@ -233,7 +237,7 @@ def _darkest(gray, x, y):
 _strokes = [[(.1, .2), (.9, .2)], [(.7, .5), (.3, .5), (.3, .9)]]
 _inked = (.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)
 
-@checks('widgets/07_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
+@checks('widgets/08_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
 def _draw(draw):
     for size in (64, 300):
         out = call(draw, _strokes, size)
@@ -247,9 +251,9 @@ def _draw(draw):
         need(not dark(.8, .35), 'from the end of one stroke to the next the pen was lifted')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #a7ff375d
-@checks('widgets/07_sketch_pad.5', 'a letter: where new strokes change the colours')
+@checks('widgets/08_sketch_pad.5', 'a letter: where new strokes change the colours')
 def _far_away(letter):
-    choice(letter, '36cbae24e92a', 'widgets/07_sketch_pad.5',
+    choice(letter, '9d34959cc30e', 'widgets/08_sketch_pad.5',
            hint='how large is the part of a sketch on which one predicted colour depends?')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #54380c91
@@ -282,12 +286,12 @@ def _told(picture):
     need(told > .9, f'its gray tells {told:.0%} of b*: more than 90% is wanted')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #1f33ff24
-@checks('widgets/08_loss_explorer.1', 'why a low temperature gives patches')
+@checks('widgets/09_loss_explorer.1', 'why a low temperature gives patches')
 def _patches(letter):
     hint = 'look at the formula of the temperature: which pixels does the colour of one pixel depend on?'
-    choice(letter, '0160a3cd7159', 'widgets/08_loss_explorer.1', hint=hint)
+    choice(letter, 'ff75b6777a69', 'widgets/09_loss_explorer.1', hint=hint)
 
-@checks('widgets/08_loss_explorer.2', 'a file of results with three networks')
+@checks('widgets/09_loss_explorer.2', 'a file of results with three networks')
 def _three(path):
     need(isinstance(path, (str, Path)), f'expected the path of a file, this is {type(path).__name__}')
     try: results = load_results(path)
@@ -299,7 +303,7 @@ def _three(path):
     need(different == 3, 'two of the networks have made exactly the same pictures')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #71148f89
-@checks('widgets/08_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
+@checks('widgets/09_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
 def _by_temperature(by_temperature):
     p = torch.softmax(torch.randn(6, 50)*1.5, 1).masked_fill(torch.rand(6, 50) < .2, 0)
     p, centers = p/p.sum(1, keepdim=True), torch.rand(50, 2)*2 - 1
@@ -312,7 +316,7 @@ def _by_temperature(by_temperature):
         same(out, truth, 2e-3, f'T={T:g}: the colours are off')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #0c22b58e
-@checks('widgets/09_monitor.1', 'seconds between two drawings of 50 ms')
+@checks('widgets/10_monitor.1', 'seconds between two drawings of 50 ms')
 def _pause(answer):
     now = [0.]
     time_share = TimeShare(.01, 1., clock=lambda: now[0])
@@ -321,7 +325,7 @@ def _pause(answer):
     hint = 'a drawing may take a hundredth of the time; and with pauses of a second it would take more'
     number(answer, time_share.next - now[0], .06, hint)
 
-@checks('widgets/09_monitor.2', 'running_median(points, n): outliers are forgotten')
+@checks('widgets/10_monitor.2', 'running_median(points, n): outliers are forgotten')
 def _running_median(running_median):
     points = [(3*i + 1, float(v)) for i, v in enumerate(np.random.default_rng(2).normal(1, .1, 30))]
     points[12] = (points[12][0], 50.)
@@ -336,7 +340,7 @@ def _running_median(running_median):
         same([float(o[1]) for o in out], truth, 1e-4, hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #d25caf8e
-@checks('widgets/09_monitor.3', 'a TrainingMonitor that keeps its strips')
+@checks('widgets/10_monitor.3', 'a TrainingMonitor that keeps its strips')
 def _keeps(monitor_class):
     monitor = call(monitor_class, show=False, pause=0., share=1e9)
     need(isinstance(monitor, TrainingMonitor), 'expected a class made from TrainingMonitor')
@@ -348,10 +352,10 @@ def _keeps(monitor_class):
     moved = not np.array_equal(np.asarray(frames[0]), np.asarray(frames[-1]))
     need(moved, 'the first strip and the last one are equal')
 
-@checks('widgets/09_monitor.4', 'photos coloured in training mode: what changes?')
+@checks('widgets/10_monitor.4', 'photos coloured in training mode: what changes?')
 def _training_mode(letter):
     hint = 'some layers keep a state that is not trained by gradients: when do they update it, and who uses it?'
-    choice(letter, 'a17b687ec11b', 'widgets/09_monitor.4', hint=hint)
+    choice(letter, '40c1eabb72b2', 'widgets/10_monitor.4', hint=hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #9260624e
 no_checks({
@@ -362,10 +366,11 @@ no_checks({
     'widgets/04_hint_state.3': 'the usual colours of your own photos',
     'widgets/05_hint_editor.2': 'hints for a photo of your own, and what they gain',
     'widgets/05_hint_editor.3': 'project: lines instead of points',
-    'widgets/06_colorize_app.3': 'the app without code, with your models',
-    'widgets/06_colorize_app.4': 'project: the true colours as a third layer',
-    'widgets/07_sketch_pad.1': 'which style of lines gives the best colours?',
-    'widgets/07_sketch_pad.4': 'project: coloured pens',
-    'widgets/08_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
-    'widgets/09_monitor.5': 'project: the worst photos',
+    'widgets/06_clips.2': 'project: frames that are decoded when they are shown',
+    'widgets/07_colorize_app.3': 'the app without code, with your models',
+    'widgets/07_colorize_app.4': 'project: the true colours as a third layer',
+    'widgets/08_sketch_pad.1': 'which style of lines gives the best colours?',
+    'widgets/08_sketch_pad.4': 'project: remove a hint by a click',
+    'widgets/09_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
+    'widgets/10_monitor.5': 'project: the worst photos',
 })

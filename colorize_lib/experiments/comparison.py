@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torchvision.transforms.v2.functional import resize
 
-from ..engine.weights import atomic_path
+from ..engine.files import atomic_path
 from ..photos.pictures import show_grid
 
 # %% ../../nbs/experiments/03_comparison.ipynb #b6ce45e4

@@ -126,7 +126,7 @@ def _parser():
 # %% ../../nbs/experiments/05_demo.ipynb #bc89ce8c
 def _summary(tables, shown, what, out, seconds):
     "What the command prints when it is done"
-    photos, drawings = shown['grayscale'], shown['sketch']
+    photos, drawings = shown['grayscale'], shown['illustration']
     return f'''
 Table 1, losses of the PatchGAN stage (training photos)
 {tables['losses'].round(3).to_string()}
@@ -136,11 +136,12 @@ Metrics on held-out {what}
 
 The default models on {photos['photos']} real photos: {photos['over_gray']:+.2f} dB over gray, \
 {photos['colorfulness']:.0%} of the true colorfulness; \
-from sketches {drawings['over_constant']:+.2f} dB over each photo's own mean colour, {drawings['colorfulness']:.0%}
+from drawings {drawings['over_constant']:+.2f} dB over the best single colour of each illustration, \
+{drawings['colorfulness']:.0%}
 
 Done in {seconds:.0f} s. Look at
   {out/'gallery.png'}   input, prediction, ground truth
-  {out/'default_grayscale.png'}, {out/'default_sketch.png'}   real photos and drawings, by the models in the package
+  {out/'default_grayscale.png'}, {out/'default_illustration.png'}   photos and drawings, by the packaged models
   {out/'losses.png'}    the loss curves
   {out/'metrics.csv'}, {out/'losses.csv'}
 To colour your own: colorize photo.jpg, colorize drawing.png --task sketch

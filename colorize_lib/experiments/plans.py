@@ -26,7 +26,8 @@ from ..engine.checkpoints import Checkpoints
 from ..engine.checks import check_choice, check_whole
 from ..engine.learner import colorize_learner
 from ..engine.metrics import color_prior
-from ..engine.weights import atomic_path, generators, save_weights
+from ..engine.files import atomic_path
+from ..engine.weights import generators, save_weights
 from ..lab import colorize_dls, get_task, tasks
 from ..losses import Regression
 from ..networks.classification import Classification
@@ -189,13 +190,14 @@ def run_plan(
     resume=False, # go on from the newest checkpoint in `out`
     minutes=10, # between checkpoints
     cache=None, device=None, # see `colorize_dls`
+    cbs=(), # more callbacks, for both stages
 ): # the Learner
     "Train by a plan; write weights, plan, history, metrics, gallery, checkpoints, and with a stage 2 its losses"
     if not plan.epochs_l1 + plan.epochs_gan: raise ValueError('epochs_l1=0, epochs_gan=0: nothing to train')
     out = Path(out).expanduser().absolute()
     out.mkdir(parents=True, exist_ok=True)
     learn = plan_learner(items, plan, out, cache, device)
-    fit_recipe(learn, plan, discriminator_for(plan.size, learn.dls.task), cbs=_callbacks(out, resume, minutes))
+    fit_recipe(learn, plan, discriminator_for(plan.size, learn.dls.task), cbs=[*_callbacks(out, resume, minutes), *cbs])
     if in_parallel(): # what follows is done by the first process, alone
         torch.distributed.destroy_process_group()
         os.environ['WORLD_SIZE'] = '1'

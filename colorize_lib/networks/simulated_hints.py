@@ -59,31 +59,31 @@ def _windows(patches, n, width):
 
 # %% ../../nbs/networks/04_simulated_hints.ipynb #0bd3a724
 def hint_channels(
-    ab, # `(B,2,H,W)` in [-1,1]: the true colours
+    colors, # `(B,C,H,W)` in [-1,1]: the true colours
     patches, # one array a photo, as from `draw_patches`
-)->torch.Tensor: # `(B,3,H,W)`: a, b, and a mask that is 1 on hints
+)->torch.Tensor: # `(B,C+1,H,W)`: colours, and a mask that is 1 on hints
     "Each patch in the mean of its true colours"
-    (b, _, height, width), n = ab.shape, max(map(len, patches))
+    (b, nc, height, width), n = colors.shape, max(map(len, patches))
     owners = _owners(patches, height, width, n)
-    mask = (owners < n).to(ab.dtype).to(ab.device, non_blocking=True)
-    if not n: return torch.cat([ab*0, mask.view(b, 1, height, width)], 1)
-    at, weights = [o.to(ab.device, non_blocking=True) for o in _windows(patches, n, width)]
-    pixels = ab.flatten(2).gather(2, at.flatten(1)[:, None].expand(-1, 2, -1)).unflatten(2, at.shape[1:])
-    means = (pixels*weights[:, None]).sum(-1) # (B,2,n)
+    mask = (owners < n).to(colors.dtype).to(colors.device, non_blocking=True)
+    if not n: return torch.cat([colors*0, mask.view(b, 1, height, width)], 1)
+    at, weights = [o.to(colors.device, non_blocking=True) for o in _windows(patches, n, width)]
+    pixels = colors.flatten(2).gather(2, at.flatten(1)[:, None].expand(-1, nc, -1)).unflatten(2, at.shape[1:])
+    means = (pixels*weights[:, None]).sum(-1) # (B,C,n)
     means = torch.cat([means, means[..., :1]*0], 2) # where there is no hint
-    color = means.gather(2, owners.to(ab.device, non_blocking=True)[:, None].expand(-1, 2, -1))
+    color = means.gather(2, owners.to(colors.device, non_blocking=True)[:, None].expand(-1, nc, -1))
     return torch.cat([color, mask[:, None]], 1).unflatten(2, (height, width))
 
 # %% ../../nbs/networks/04_simulated_hints.ipynb #8c73c193
 class Hinted(ItemTransform):
-    "A task with simulated hints as three more channels of its input"
+    "A task with simulated hints as more channels of its input: one for each channel of its target, and a mask"
     def __init__(self,
         task='grayscale', # a key of `tasks`, or a task object; the last two channels of its target are a and b
         **kwargs # for `draw_patches`
     ):
         self.task, self.kwargs = get_task(task), kwargs
         if isinstance(count := kwargs.get('count'), str): check_choice('count', count, counts)
-        self.n_in, self.n_out = self.task.n_in + 3, self.task.n_out
+        self.n_in, self.n_out = self.task.n_in + self.task.n_out + 1, self.task.n_out
         self.baselines = {k: (label, partial(self._baseline, f)) for k, (label, f) in self.task.baselines.items()}
 
     def _baseline(self, f, x, y): return f(x[:, :self.task.n_in], y)
@@ -92,11 +92,12 @@ class Hinted(ItemTransform):
         x, y = self.task.encodes(batch)
         seeds = batch[1] if len(batch) > 1 else np.arange(len(x))
         patches = [draw_patches((11, *np.atleast_1d(o)), *x.shape[-2:], **self.kwargs) for o in seeds]
-        return torch.cat([x, hint_channels(y[:, -2:], patches)], 1), y
+        return torch.cat([x, hint_channels(y, patches)], 1), y
 
     def decodes(self, batch):
-        x, ab, mask = batch[0].split([self.task.n_in, 2, 1], 1)
+        x, color, mask = batch[0].split([self.task.n_in, self.n_out, 1], 1)
         picture, target = self.task.decodes((x, batch[1]))
-        return torch.where(mask > 0, lab_to_rgb(denormalize_lab(x[:, :1].clamp(-.5, .5), ab)), picture), target
+        lum = color[:, :1] if self.n_out == 3 else x[:, :1].clamp(-.5, .5) # neither black nor white hides a colour
+        return torch.where(mask > 0, lab_to_rgb(denormalize_lab(lum, color[:, -2:])), picture), target
 
 grayscale_hints, sketch_hints = partial(Hinted, 'grayscale'), partial(Hinted, 'sketch')

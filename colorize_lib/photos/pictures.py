@@ -258,10 +258,12 @@ def rgb_tensor(
     return torch.from_numpy(array).movedim(-1, -3)/255
 
 def rgb_array(
-    rgb, # tensor `(...,C,H,W)` in [0,1]; what lies outside is clipped
+    rgb, # tensor or array `(...,C,H,W)` in [0,1]; what lies outside is clipped
 )->np.ndarray: # uint8 `(...,H,W,C)`, as `Image.fromarray` takes it
     "The inverse of `rgb_tensor`"
-    return (rgb.clamp(0, 1)*255).round().byte().movedim(-3, -1).cpu().numpy()
+    rgb = (rgb.clip(0, 1)*255).round()
+    rgb = rgb.byte().cpu().numpy() if hasattr(rgb, 'byte') else rgb.astype(np.uint8)
+    return np.moveaxis(rgb, -3, -1)
 
 # %% ../../nbs/photos/01_pictures.ipynb #b4505fa1
 def _as_picture(im):

@@ -51,12 +51,28 @@ def is_dark_mode(
     around = np.asarray(gray.filter(ImageFilter.BoxBlur(max(gray.size)//12)), np.float32)
     return bool(((x - around)**3).mean() > 0)
 
+# %% ../../nbs/sketch/02_drawings.ipynb #b241863d
+def _highest(
+    x, # array `(h,w)`
+    n, # side of the window, pixels, odd
+    choose=np.maximum, # of two values; with `np.minimum` it is the lowest
+)->np.ndarray:
+    "The highest value in a window around each pixel; at the border the border's pixels are repeated"
+    x = np.pad(x, n//2, mode='edge')
+    for _ in range(2): # columns, then rows
+        width = 1
+        while width < n:
+            step = min(width, n - width)
+            x, width = choose(x[:-step], x[step:]), width + step
+        x = x.T
+    return x
+
 # %% ../../nbs/sketch/02_drawings.ipynb #12368853
 def _paper(small):
     "How bright the paper is, everywhere"
     r = max(small.size)//24*2 + 1 # the window of the closing, in pixels
-    closed = small.filter(ImageFilter.MaxFilter(r)).filter(ImageFilter.MinFilter(r)).filter(ImageFilter.BoxBlur(r))
-    x = np.asarray(closed, np.float32)
+    closed = Image.fromarray(_highest(_highest(np.asarray(small), r), r, np.minimum))
+    x = np.asarray(closed.filter(ImageFilter.BoxBlur(r)), np.float32)
     return Image.fromarray(np.maximum(x, .5*np.percentile(x, 95)).clip(1).astype(np.uint8))
 
 # %% ../../nbs/sketch/02_drawings.ipynb #0bbc6d24
@@ -86,8 +102,9 @@ def looks_like_drawing(
 )->bool:
     "Is most of it paper, without colour?"
     small = _small(img)
-    colors = np.asarray(small.convert('RGBA'), np.int16)
-    if (np.ptp(colors[..., :3], axis=-1)*(colors[..., 3] > 0)).mean() > 40: return False
+    *rgb, alpha = np.moveaxis(np.asarray(small.convert('RGBA'), np.float32), -1, 0)
+    rgb = [o*min(2.5, 255/max(1, np.percentile(o, 90))) for o in rgb] # yellowish paper is no colour
+    if (np.ptp(np.clip(rgb, 0, 255), axis=0)*(alpha > 0)).mean() > 40: return False
     gray = _on_paper(small)
     if is_dark_mode(gray): gray = gray.point(lambda v: 255 - v)
     def white(im, level): return (np.asarray(im.convert('L').resize((128, 128), Image.BOX)) > level).mean()

@@ -11,7 +11,7 @@ __all__ = ['styles', 'gaussian_blur', 'pencil', 'ink', 'canny', 'outline', 'to_s
 import math
 
 import numpy as np, torch, torch.nn.functional as F
-from fastcore.basics import patch
+from fastcore.basics import noop, patch
 from fasttransform import ItemTransform
 
 from ..engine.checks import check_choice
@@ -135,7 +135,9 @@ class Sketch(ItemTransform):
     n_in, n_out = 1, 3
     def __init__(self,
         styles=tuple(styles), # to draw in, each as likely as the others
+        target=None, # what shall be predicted: a function of photos `(B,3,H,W)` in [0,1]; default: the photo itself
     ):
+        self.target = target or noop
         self.styles = [styles] if isinstance(styles, str) else list(styles)
         for style in self.styles: _known(style)
 
@@ -143,7 +145,7 @@ class Sketch(ItemTransform):
         rgb, *seeds = batch
         photo = rgb/255
         sketch = self.draw(photo, seeds[0] if seeds else np.arange(len(rgb)))
-        return sketch*2 - 1, torch.cat(normalize_lab(rgb_to_lab(photo)), 1)
+        return sketch*2 - 1, torch.cat(normalize_lab(rgb_to_lab(self.target(photo))), 1)
 
     def decodes(self, batch):
         sketch, target = batch

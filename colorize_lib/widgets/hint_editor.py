@@ -9,6 +9,7 @@ __all__ = ['HintStage', 'Palette', 'color_group', 'HintEditor']
 
 # %% ../../nbs/widgets/05_hint_editor.ipynb #1c281c94
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -144,9 +145,9 @@ def takes(self:HintEditor,
 
 # %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d15
 @patch
-def _submit(self:HintEditor, job, key):
+def _submit(self:HintEditor, job, key, photo=None):
     "Do a job in the editor's thread; of several waiting jobs with one key, the newest is done"
-    photo, settings = self.photo, self.settings
+    photo, settings = photo or self.photo, self.settings
     def safely(colorizer):
         try: job(colorizer, photo, settings)
         except Exception as e: self.say(str(e) or type(e).__name__, 'error')
@@ -235,11 +236,13 @@ def _show(self:HintEditor):
 
 # %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d17
 @patch
-def _render(self:HintEditor, colorizer, photo, settings):
+def _render(self:HintEditor, colorizer, photo, settings, quick=True):
+    "A small picture at once, and the sharp one as soon as nothing newer waits"
     preview, settings = self._preview(colorizer, photo, settings), replace(settings, hints=photo.hints.hints)
-    data = encoded(preview(settings.hints, settings.saturation))
+    data = encoded(preview(settings.hints, settings.saturation, quick))
     if photo is self.photo: self.stage.image = data
-    self.on_picture(photo, settings, data)
+    if quick: self._submit(partial(self._render, quick=False), ('sharp', id(photo)), photo)
+    else: self.on_picture(photo, settings, data)
 
 @patch
 def _preview(self:HintEditor, colorizer, photo, settings):

@@ -288,13 +288,19 @@ class HintedPreview:
         self.size, self.settings = upright_size(data), settings
         self.photo, _ = preview(colorizer, data)
         self.hinted = HintedPhoto(colorizer, colorizer.task.prepare(self.photo), settings.size)
+        self.small, self.told = self.hinted.photo.reduce(3), None
 
     def __call__(self,
         hints, # of `Hint`, for the photo at its full size
         saturation=1., # factor on the model's colours
+        quick=False, # at a third of its size, for half of the time
     )->Image.Image:
         "The preview in colour"
-        return self.hinted(scaled_hints(hints, self.size, self.photo.size), saturation)
+        colorizer, photo = self.hinted.colorizer, self.small if quick else self.hinted.photo
+        if self.told != (told := tuple(hints)): # the sharp picture has the prediction of the quick one
+            here = check_hints(scaled_hints(told, self.size, self.photo.size), self.photo.size)
+            self.told, self.seen = told, self.hinted.predict(here)
+        return colorizer.task.decode(photo.copy(), *self.seen, saturation*colorizer.saturation)
 
 # %% ../../nbs/widgets/04_hint_state.ipynb #4e906ac4
 @patch
@@ -315,7 +321,7 @@ def model_colors(self:HintedPreview,
     strengths=(1., 1.6, 2.4), # factors on the predicted a* and b*
 )->list: # of (red, green, blue)
     "What the network predicts at a place without hints, and stronger colours of the same hue"
-    pred, level = self.hinted.unhinted[1][0, -2:]*110, self.lightness(x, y)
+    pred, level = torch.as_tensor(self.hinted.unhinted[1])[0, -2:]*110, self.lightness(x, y)
     at = [int((v + .5)*n/full) for v, n, full in zip((y, x), pred.shape[-2:], self.size[::-1])]
     ab = pred[:, at[0], at[1]]*self.hinted.colorizer.saturation
     return list(dict.fromkeys(at_lightness(level, torch.tensor(strengths)[:, None]*ab)))

@@ -35,7 +35,7 @@ class ModelWorker:
         source, # a `Colorizer`, or what `Colorizer.load` takes; then the first job loads it, in the thread
     ):
         self.source, self.newest, self.lock = source, {}, Lock()
-        self.pool = ThreadPoolExecutor(1, 'colorizer')
+        self.pool, self.beside = ThreadPoolExecutor(1, 'colorizer'), ThreadPoolExecutor(1, 'films')
 
     @cached_property
     def colorizer(self):
@@ -57,6 +57,14 @@ def submit(self:ModelWorker,
         return job(self.colorizer)
     return self.pool.submit(run)
 
+# %% ../../nbs/widgets/01_jobs.ipynb #d964f05b
+@patch
+def submit_long(self:ModelWorker,
+    job, # function of the `Colorizer`
+): # a `Future` with the job's result
+    "Run a long job, such as a film, beside the short ones; long ones run one after the other"
+    return self.beside.submit(lambda: job(self.submit(lambda colorizer: colorizer).result()))
+
 # %% ../../nbs/widgets/01_jobs.ipynb #783de48c
 @lru_cache(8)
 def _named_worker(path, stamp): return ModelWorker(path)
@@ -75,7 +83,8 @@ def model_worker(
     return _named_worker(path, _stamp(path))
 
 # %% ../../nbs/widgets/01_jobs.ipynb #3cc18c0d
-_labels = {'grayscale': 'photos', 'sketch': 'drawings'}
+_labels = {'grayscale': 'photos', 'sketch': 'drawings, as photos', 'illustration': 'drawings',
+           'flower': 'drawings of flowers'}
 
 def packaged_models()->dict: # from a label to a name that `Colorizer.load` knows
     "The models in the package"
@@ -158,5 +167,6 @@ class AppPhoto:
     settings: RenderSettings = None # of `after`, or of the failure
     note: str = ''                  # from `mismatch_note`
     hints: object = None            # an editor's `EditedHints`, once there are some
+    stopped: bool = False           # by the user, or because its settings are old
 
     def item(self): return dict(name=self.name, state=self.state, message=self.message, thumb=self.thumb)

@@ -1,0 +1,91 @@
+"""From the end of a stroke on the sketch pad to the new picture on the screen: python -m benchmarks.pad
+
+Chromium shows the app as Voila serves it. The mouse draws a line of twenty steps over a tree, or drops a colour into
+it; time runs from the release of the button to the frame in which the decoded picture can be drawn.
+Needs two idle cores, and `pip install playwright voila` with a Chromium (see benchmarks.click)."""
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+from pathlib import Path
+
+from benchmarks.click import APP, CHROMIUM, FLAGS, server
+
+WATCH = '''([canvas, img]) => {
+    let start, last
+    canvas.addEventListener("pointerup", () => { start = performance.now(); last = undefined })
+    img.addEventListener("load", async () => {
+        await img.decode().catch(() => {})
+        await new Promise(requestAnimationFrame)
+        if (start !== undefined) last = performance.now() - start })
+    window.padTime = () => last }''' # several pictures may come; the last one shows the whole stroke
+
+
+def watched(card):
+    "The pad's canvas, which from now on notes when each picture was drawn"
+    canvas, img = card.locator('canvas').first, card.locator('.clz-picture img')
+    card.page.evaluate(WATCH, [canvas.element_handle(), img.element_handle()])
+    return canvas
+
+
+def ended(page, pause=1500):
+    "Milliseconds until the last picture, once no other comes"
+    page.wait_for_function('window.padTime() !== undefined')
+    page.wait_for_timeout(pause)
+    return page.evaluate('window.padTime()')
+
+
+def stroke(page, box, i, steps=20):
+    "A line, drawn in about a third of a second"
+    x, y = box['x'] + box['width']*.1, box['y'] + box['height']*(.1 + .8*(i % 9)/9)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for k in range(steps):
+        page.mouse.move(x + box['width']*.03*(k + 1), y + 6*(k % 2))
+        page.wait_for_timeout(12)
+    page.mouse.up()
+
+
+def drop(page, box, i):
+    page.mouse.move(box['x'] + box['width']*(.3 + .04*(i % 10)), box['y'] + box['height']*.35)
+    page.mouse.down()
+    page.mouse.up()
+
+
+def times(card, what, n):
+    "Milliseconds of each of `n` strokes or drops, after two that do not count"
+    page, act = card.page, dict(strokes=stroke, drops=drop)[what]
+    canvas = card.locator('canvas').first
+    card.get_by_role('button', name='Pen' if what == 'strokes' else 'Colour: green', exact=True).click()
+    for i in range(n + 2):
+        canvas.scroll_into_view_if_needed()
+        act(page, canvas.bounding_box(), i)
+        if (ms := ended(page)) and i >= 2: yield ms
+
+
+def main(argv=None):
+    from playwright.sync_api import sync_playwright
+    parser = argparse.ArgumentParser('benchmarks.pad', description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('-n', type=int, default=15, help='strokes, and drops')
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as tmp, sync_playwright() as playwright:
+        with server(['voila', APP], '/', Path(tmp)) as address:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = browser.new_page(viewport=dict(width=1280, height=1400))
+            page.set_default_timeout(120_000)
+            page.goto(address)
+            card = page.locator('.clz-card').nth(1)
+            card.get_by_label('Example').select_option('tree')
+            card.locator('.clz-picture img[src^="blob:"]').wait_for()
+            watched(card)
+            print(f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Chromium {browser.version}\n')
+            print('| | median | worst |\n|---|---|---|')
+            for what in ('strokes', 'drops'):
+                ms = list(times(card, what, args.n))
+                print(f'| {what} | {statistics.median(ms):.0f} ms | {max(ms):.0f} ms |', flush=True)
+            browser.close()
+
+
+if __name__ == '__main__': main()
