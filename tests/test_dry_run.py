@@ -1,8 +1,10 @@
 """A training as a GPU would run it, without a GPU: devices, types, and the lines that would make it wait
 
 Under `DryRun` tensors have no values. What only a real GPU can show is in test_gpu.py."""
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -352,8 +354,13 @@ def test_a_tutorial_on_a_t4(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_nccl_available(), reason='this PyTorch has no NCCL')
 def test_the_launcher_of_two_t4s_comes_as_far_as_nccl(tmp_path):
-    "Measured in a process of its own, started twice by `notebook_launcher`; NCCL then looks for real GPUs"
-    done = run_tutorial('03_train_on_coco', 2, tmp_path)
+    """Measured in a process of its own, started twice by `notebook_launcher`; NCCL then looks for real GPUs
+
+    Another program listens where Accelerate's processes would meet: they meet elsewhere."""
+    with socket.socket() as other:
+        with contextlib.suppress(OSError): other.bind(('', 29500)) # or yet another one does so already
+        other.listen()
+        done = run_tutorial('03_train_on_coco', 2, tmp_path)
     assert 'photos a second' in done.stdout
     assert 'ProcessGroupNCCL is only supported with GPUs, no GPUs found' in done.stderr
 
