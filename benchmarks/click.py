@@ -9,7 +9,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,18 +21,13 @@ from urllib.request import urlopen
 
 from benchmarks.colorizer import make_photo
 from benchmarks.measure import ROOT
+from colorize_lib.engine.distributed import free_port
 
 FOUND = [path for name in ('chromium', 'chromium-browser', 'google-chrome') if (path := shutil.which(name))]
 CHROMIUM = os.environ.get('CHROMIUM') or next(iter(FOUND), None)
 APP = str(next((ROOT/'nbs/widgets').glob('[0-9][0-9]_app.ipynb')))
 FLAGS = ['--no-sandbox', '--disable-dev-shm-usage']
 PHOTOS = 'input[type=file][accept^=image]' # the hint editor has another field, for files of hints
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('localhost', 0))
-        return s.getsockname()[1]
 
 
 @contextmanager

@@ -262,10 +262,10 @@ def reach_of(hinted, before, crowns, which, wish, within=True):
     """What one hint in a crown does: shares of pixels that are its colour now, within 15 CIE units or most of the way
 
     The colour means the wish as far as a pixel's lightness allows it. `outside` is what is no tree at all."""
-    colorizer, crown = hinted.colorizer, crowns[which]
+    colorizer, crown, x = hinted.colorizer, crowns[which], hinted.encoded[0]
     all_of_it = torch.tensor(ab_of(Image.new('RGB', (8, 8), wish))[:, :1, :1].numpy()/110)
-    pred = all_of_it[None].expand(1, 2, *hinted.x.shape[-2:])
-    wanted = ab_of(colorizer.task.decode(hinted.photo.copy(), hinted.x, pred, 1.))
+    pred = all_of_it[None].expand(1, 2, *x.shape[-2:])
+    wanted = ab_of(colorizer.task.decode(hinted.photo.copy(), x, pred, 1.))
     hints = check_hints([(*deepest(crown), wish)], hinted.photo.size)
     after = ab_of(colorizer.task.decode(hinted.photo.copy(), *hinted.predict(hints, within), colorizer.saturation))
     left, way, moved = [(a - b).norm(dim=0).numpy() for a, b in ((after, wanted), (before, wanted), (after, before))]

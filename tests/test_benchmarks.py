@@ -202,7 +202,7 @@ def test_the_attention_of_drawings_tells_lightness_too(painted, tmp_path):
     assert np.array_equal(colorizer(drawing), Colorizer.load(base)(drawing)) # without hints it is the base alone
     hinted = HintedPhoto(colorizer, colorizer.task.prepare(drawing))
     hinted.colorizer.task.fill = None # what the network does alone
-    dark = hinted.predict(check_hints([(20, 20, '#202020')], drawing.size))[1] - hinted.pred
+    dark = hinted.predict(check_hints([(20, 20, '#202020')], drawing.size))[1] - hinted.encoded[1]
     assert dark[0, 0, 15:25, 15:25].mean() < -.05 # darker around the hint
 
 

@@ -191,6 +191,19 @@ def test_hinted_photo_without_hints_is_the_colorizer(colorizer, gray):
     assert np.array_equal(np.array(colorizer(gray, hints=[])), np.array(colorizer(gray)))
 
 
+def test_a_photo_is_encoded_once_and_not_before_the_first_hint(colorizer, gray, monkeypatch):
+    remember, sizes = colorizer.network.remember, []
+    def counted(small, pred):
+        sizes.append(small.size)
+        return remember(small, pred)
+    monkeypatch.setattr(colorizer.network, 'remember', counted)
+    hinted = HintedPhoto(colorizer, gray, 64)
+    hinted()
+    assert not sizes
+    for x in (10, 20): hinted([(x, 30, 'red')])
+    assert sizes == [(128, 128)] # twice as large as the network's picture
+
+
 def test_a_photo_keeps_its_lightness_and_takes_the_hint(colorizer, gray):
     out = colorizer(gray, hints=[(150, 250, '#c03020')])
     def lab(im): return rgb_to_lab(torch.from_numpy(np.array(im)).permute(2, 0, 1)/255)
@@ -228,6 +241,15 @@ def test_where_a_network_spreads_hints_only_bare_paper_around_one_is_filled():
     assert torch.allclose(task.fill(bare, pred, [hint], (64, 64), spread), filled, atol=1e-6)
     assert torch.equal(task.fill(shaded, pred, [hint], (64, 64), spread), spread)
     assert torch.equal(task.fill(bare, pred, [hint, hint._replace(x=50)], (64, 64), spread), spread)
+
+
+@pytest.mark.parametrize('specks,share', [(0, 1), (8, 1), (12, .5), (16, 0), (40, 0)])
+def test_among_many_pieces_of_line_a_hint_is_left_to_the_network(specks, share):
+    task, hint = SketchPicture(), Hint(32, 32, (200, 40, 40))
+    pred, spread, drawing = torch.zeros(1, 3, 64, 64), torch.full((1, 3, 64, 64), .2), torch.ones(1, 1, 64, 64)
+    for k in range(specks): drawing[0, 0, 4 + 8*(k//8), 2 + 8*(k % 8)] = -1
+    full, found = task.fill(drawing, pred, [hint], (64, 64)), task.fill(drawing, pred, [hint], (64, 64), spread)
+    assert torch.allclose(found, spread + share*(full - spread), atol=1e-6)
 
 
 @pytest.mark.parametrize('hints,text', [

@@ -16,7 +16,7 @@ from colorize_lib.apply.commands import main as colorize
 from colorize_lib.sketch.flowers import JoinDrawings, flower_sheet, flowers, petal
 from colorize_lib.sketch.illustration import detail, flat_colors, illustrate, lift_colors
 from colorize_lib.sketch.line_art import line_art, things, with_gaps
-from colorize_lib.sketch.regions import fill_regions, find_regions
+from colorize_lib.sketch.regions import fill_regions, find_regions, pieces_of_lines
 from colorize_lib.sketch.drawings import clean_drawing, draw_house, is_dark_mode, looks_like_drawing
 from colorize_lib.lab import colorize_dls, get_task, rgb_to_lab, tasks
 from colorize_lib.patchgan import PatchGAN
@@ -314,6 +314,18 @@ def test_a_door_is_no_gap_but_two_hints_meet_in_it():
     owners = fill_regions(lines, [(50, 50), (5, 5)])
     assert (owners[26:72, 26:70] == 0).mean() > .97 and (owners[:20] == 1).all()
     assert (fill_regions(lines, [(50, 50), (5, 5)], alone=True) == -1).all()
+
+
+def test_pieces_of_lines_are_counted_for_each_region():
+    lines = room(0)
+    lines[30:60:10, 30:60:10] = 0 # nine specks within
+    lines[28, 28] = lines[29, 29] = 0 # diagonal neighbours hang together, here with the first speck
+    lines[5, 5:50:5] = 0 # nine outside
+    owners = fill_regions(lines, [(46, 46), (15, 15)])
+    assert pieces_of_lines(lines, owners).tolist() == [10, 10] # with the walls
+    owners[owners == 0] = -1
+    assert pieces_of_lines(lines, owners).tolist() == [0, 10]
+    assert pieces_of_lines(np.ones((8, 8)), np.full((8, 8), -1)).size == 0
 
 
 def test_lines_belong_to_a_region_and_regions_without_hints_to_nobody():

@@ -10,6 +10,7 @@ __all__ = ['picture_tasks', 'GrayscalePicture', 'SketchPicture', 'IllustrationPi
 
 # %% ../../nbs/apply/02_colorizer.ipynb #02ec5400
 import gc, math, warnings
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -93,20 +94,24 @@ def fill(self:SketchPicture,
     size, # `(width, height)` of the drawing that they are for
     spread=None, # the prediction as a network has corrected it by these hints, if it can
 ): # the prediction with the regions of hints in their colours
-    "Hints fill what lines enclose; if a network has spread them, only bare paper around a single hint"
-    from colorize_lib.sketch.regions import fill_regions # not above: it imports much that photos do not need
+    "Hints fill what lines enclose; if a network has spread them, only bare paper, between few lines, of a single hint"
+    # not above: it imports much that photos do not need
+    from colorize_lib.sketch.regions import fill_regions, pieces_of_lines
     (h, w), paper, out = x.shape[-2:], (np.asarray(x[0, 0]) + 1)/2, (pred if spread is None else spread) + 0
     at = [(min(h - 1, int(o.y*h/size[1])), min(w - 1, int(o.x*w/size[0]))) for o in hints]
     owners = fill_regions(paper, at, alone=spread is not None)
+    pieces = pieces_of_lines(paper, owners)
     rgb = np.float32([o.color for o in hints]).T[..., None]/255 # a picture of one column
     for i, (color, (row, column)) in enumerate(zip(np.concatenate(normalize_lab(rgb_to_lab(rgb)))[..., 0].T, at)):
         near = np.s_[max(0, row - 3):row + 4, max(0, column - 3):column + 4]
         if not (own := owners == i).any(): continue
-        white = 1 if spread is None else np.quantile(paper[own & (paper > .6)], .25) # of all but lines' own pixels
-        bare = float(np.clip((white - .97)/.02, 0, 1))
+        share = 1. # of the colour
+        if spread is not None:
+            white = np.quantile(paper[own & (paper > .6)], .25) # of all but lines' own pixels
+            share = float(np.clip((white - .97)/.02, 0, 1)*np.clip(2 - pieces[i]/8, 0, 1))
         shade = pred[0, 0][own] - pred[0, 0][near].mean() # the wash's own light and shade stays
         for plane, value, light in zip(out[0], color, (shade, 0, 0)):
-            plane[own] += bare*(float(value) + light - plane[own])
+            plane[own] += share*(float(value) + light - plane[own])
     return out
 
 # %% ../../nbs/apply/02_colorizer.ipynb #6859c383
@@ -236,12 +241,17 @@ class HintedPhoto:
     ):
         if not colorizer.takes_hints: raise HintError('this model takes no hints: it was trained without')
         self.colorizer, self.photo = colorizer, photo
-        size = colorizer.size if size is None else size
-        self.unhinted = colorizer.predict(photo, size, name)
-        self.x, self.pred = self.unhinted
-        if not colorizer.network.takes_hints: return # hints fill regions, without the network
-        small = photo.resize(render_size(*photo.size, 2*size), colorizer.task.resample, reducing_gap=3)
-        self.x, self.pred, self.places = colorizer.network.remember(open_photo(small), self.unhinted[1])
+        self.size = colorizer.size if size is None else size
+        self.unhinted = colorizer.predict(photo, self.size, name)
+
+    @cached_property
+    def encoded(self)->tuple: # the network's input and its prediction at twice the size; the places, if it knows any
+        "What hints begin with: made once, when it is first asked for, since without hints nobody needs it"
+        network = self.colorizer.network
+        if not network.takes_hints: return *self.unhinted, None # hints fill regions, without the network
+        size, resample = render_size(*self.photo.size, 2*self.size), self.colorizer.task.resample
+        small = open_photo(self.photo.resize(size, resample, reducing_gap=3))
+        return network.remember(small, self.unhinted[1])
 
     def __call__(self,
         hints=(), # see `check_hints`
@@ -259,11 +269,12 @@ def predict(self:HintedPhoto, # noqa: F811, of another class
 )->tuple: # the network's input, and its prediction as hints correct it
     "What the network makes of hints"
     if not hints: return self.unhinted
-    spread, network, fill = None, self.colorizer.network, self.colorizer.task.fill
+    (x, pred, places), network, fill = self.encoded, self.colorizer.network, self.colorizer.task.fill
+    spread = None
     if network.takes_hints:
-        told = hint_picture(hints, self.photo.size, *self.x.shape[:1:-1])
-        spread = network.correct(self.places, self.pred, told, within)
-    return self.x, fill(self.x, self.pred, hints, self.photo.size, spread) if fill else spread
+        told = hint_picture(hints, self.photo.size, *x.shape[:1:-1])
+        spread = network.correct(places, pred, told, within)
+    return x, fill(x, pred, hints, self.photo.size, spread) if fill else spread
 
 # %% ../../nbs/apply/02_colorizer.ipynb #314201da
 @patch

@@ -28,10 +28,10 @@ def _places(
     name, # for warnings
 )->tuple: # what is known of each place `(n,C)`; its colour, uint8 `(n,3)`; where it is `(n,2)`, pixels of the picture
     "A picture as a list of places"
-    seen = HintedPhoto(colorizer, picture.convert('L').convert('RGB'), name=name)
-    at, (h, w) = torch.as_tensor(seen.places.places.at), seen.x.shape[-2:]
+    x, _, seen = HintedPhoto(colorizer, picture.convert('L').convert('RGB'), name=name).encoded
+    at, (h, w) = torch.as_tensor(seen.places.at), x.shape[-2:]
     heads, rows, columns = at.shape[1]//2, h//cell, w//cell # without what only fills up to a multiple of 32
-    learned = at[:, :heads, :-3].flatten(1, 2).unflatten(2, seen.places.grid)/heads**.5
+    learned = at[:, :heads, :-3].flatten(1, 2).unflatten(2, seen.grid)/heads**.5
     learned = F.avg_pool2d(learned, 2)[0, :, :rows, :columns].flatten(1).T.cpu()
     scale = np.array([picture.width/w, picture.height/h])*cell
     xy = (np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(-1, 2) + .5)*scale - .5

@@ -288,6 +288,7 @@ class HintedPreview:
         self.size, self.settings = upright_size(data), settings
         self.photo, _ = preview(colorizer, data)
         self.hinted = HintedPhoto(colorizer, colorizer.task.prepare(self.photo), settings.size)
+        self.hinted.encoded # made now: the first click shall not wait for it
         self.small, self.told = self.hinted.photo.reduce(3), None
 
     def __call__(self,
