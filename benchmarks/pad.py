@@ -50,20 +50,22 @@ def stroke(page, box, i, steps=20):
 
 
 def drop(page, box, i):
-    page.mouse.move(box['x'] + box['width']*(.3 + .4*(i*GOLDEN % 1)), box['y'] + box['height']*.35)
+    "A drop of another colour than the last one, or nothing might change"
+    page.mouse.move(box['x'] + box['width']*(.3 + .4*(i*GOLDEN % 1)), box['y'] + box['height']*(.1 + .8*(i*.41421 % 1)))
     page.mouse.down()
     page.mouse.up()
 
 
-ACTS = {'strokes': ('Pen', stroke), 'drops': ('Colour: green', drop), 'strokes between colours': ('Pen', stroke)}
+PEN, COLORS = ('Pen',), ('Colour: green', 'Colour: red', 'Colour: blue')
+ACTS = {'strokes': (PEN, stroke), 'drops': (COLORS, drop), 'strokes between colours': (PEN, stroke)}
 
 
 def times(card, what, n, first=0):
     "Milliseconds of each of `n` strokes or drops, after two that do not count"
-    page, (tool, act) = card.page, ACTS[what]
+    page, (tools, act) = card.page, ACTS[what]
     canvas = card.locator('canvas').first
-    card.get_by_role('button', name=tool, exact=True).click()
     for i in range(n + 2):
+        card.get_by_role('button', name=tools[i % len(tools)], exact=True).click()
         canvas.scroll_into_view_if_needed()
         act(page, canvas.bounding_box(), first + i)
         if (ms := ended(page)) and i >= 2: yield ms

@@ -514,6 +514,33 @@ def test_a_drop_of_colour_fills_its_region_and_the_network_looks_once():
     assert np.array_equal(np.asarray(pad.colored, int), before) # undone
 
 
+class Gated(Cream):
+    "Says when it is asked, and waits for leave"
+    def __init__(self):
+        super().__init__()
+        self.asked, self.leave = threading.Event(), threading.Event()
+
+    def forward(self, x):
+        self.asked.set()
+        self.leave.wait(60)
+        return super().forward(x)
+
+
+@pytest.mark.parametrize('finished,pictures', [(True, 1), (False, 2)])
+def test_whoever_ends_a_stroke_does_not_wait_for_a_half_one(finished, pictures):
+    model, shown = Gated(), []
+    pad = SketchPad(models={'m': Colorizer(model, dict(task='illustration', size=64))})
+    pad.result.observe(shown.append, 'image')
+    def sheet(x): return [memoryview(png(Image.new('L', (64, 64), x)))]
+    pad.pad._handle_custom_msg(dict(do='drawing', finished=False), sheet(250))
+    assert model.asked.wait(60)
+    pad.pad._handle_custom_msg(dict(do='drawing', finished=finished), sheet(240))
+    model.leave.set()
+    pad.wait()
+    assert len(shown) == pictures
+    assert pad.drawing.getpixel((0, 0)) == 240 and pad.colored
+
+
 def test_sketch_pad_traces_photos_and_survives_what_is_none(slow):
     pad = SketchPad(paint_scene(1, 128), models={'m': slow[0]})
     pad.wait()

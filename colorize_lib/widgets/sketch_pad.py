@@ -45,14 +45,15 @@ class Pad(Piece):
     _esm = static_folder/'pad.js'
     background = tr.Bytes().tag(sync=True) # an encoded square picture below what is drawn
     def __init__(self,
-        on_drawing, # called with a PNG's bytes and hints, (x, y, colour), again and again while the user draws
+        on_drawing, # called again and again: with a PNG's bytes, hints (x, y, colour), and whether a stroke is finished
         on_clear=noop,
         **kwargs # traits
     ):
         super().__init__(**kwargs)
         def receive(_, message, buffers):
             if message.get('do') != 'drawing': return on_clear()
-            on_drawing(bytes(buffers[0]), [tuple(o) for o in message.get('hints', ())])
+            hints = [tuple(o) for o in message.get('hints', ())]
+            on_drawing(bytes(buffers[0]), hints, message.get('finished', True))
         self.on_msg(receive)
 
 # %% ../../nbs/widgets/08_sketch_pad.ipynb #db6d1b7a
@@ -64,7 +65,8 @@ class SketchPad(Card):
     ):
         self.drawing, self.colored, self.photo, self.busy = Image.new('L', (512, 512), 255), None, None, []
         self.hints, self.seen = [], (None, None) # and the drawing that the network saw last, with what it made of it
-        self.pad = Pad(lambda data, hints: self.draw(data, hints), self._clear)
+        self.strokes = 0 # that are finished
+        self.pad = Pad(lambda *args: self.draw(*args), self._clear)
         self.result, self.notice = Picture(alt='The drawing in colour', caption='in colour'), Notice()
         self._controls(models)
         sheets = row(self.pad, self.result, css_class='clz-grid')
@@ -115,26 +117,32 @@ def wait(self:SketchPad,
 def draw(self:SketchPad,
     item, # a square picture, dark lines on white: what `open_photo` takes
     hints=(), # colours that fill: see `check_hints`
+    finished=True, # or does a stroke go on?
 ):
     "Colour a drawing"
+    self.strokes += finished # at once: a job that runs shall see it
     self.drawing, self.hints = open_photo(item).convert('L'), list(hints)
     self._color()
 
 @patch
 def _color(self:SketchPad):
     def job(colorizer):
-        drawing, after_error = self.drawing, self.notice.kind == 'error'
-        self.colored = self._colored_by(colorizer, drawing.convert('RGB'), self.hints)
-        self.result.image = encoded(self.colored)
+        strokes, after_error = self.strokes, self.notice.kind == 'error'
+        found = self._colored_by(colorizer, self.drawing.convert('RGB'), self.hints, lambda: self.strokes > strokes)
+        if not found: return
+        self.colored = found
+        self.result.image = encoded(found)
         if after_error: self.notice.say('')
     self._submit(job, 'color')
 
 @patch
-def _colored_by(self:SketchPad, colorizer, drawing, hints):
+def _colored_by(self:SketchPad, colorizer, drawing, hints, outdated):
+    "The drawing in colour; nothing, if a newer one waits by then"
     if not colorizer.takes_hints: return colorizer(drawing, saturation=self.saturation.value, hints=hints)
     key = id(colorizer), crc32(drawing.tobytes())
     if self.seen[0] != key: self.seen = key, HintedPhoto(colorizer, colorizer.task.prepare(drawing))
-    return self.seen[1](hints, self.saturation.value)
+    if hints and not outdated(): self.seen[1].encoded
+    return None if outdated() else self.seen[1](hints, self.saturation.value)
 
 # %% ../../nbs/widgets/08_sketch_pad.ipynb #a64adf86
 @patch

@@ -62,7 +62,8 @@ function render({ model, el }) {
     clearTimeout(timer)
     timer = undefined
     sent = Date.now()
-    canvas.toBlob(async blob => model.send({ do: "drawing", hints: hints() }, undefined, [await blob.arrayBuffer()]), "image/png")
+    const finished = !stroke
+    canvas.toBlob(async blob => model.send({ do: "drawing", hints: hints(), finished }, undefined, [await blob.arrayBuffer()]), "image/png")
   }
   const send = () => {
     clearTimeout(timer)
