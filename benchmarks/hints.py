@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 from scipy.ndimage import distance_transform_edt
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks.levin import levin
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
@@ -149,6 +150,7 @@ def train(args):
     attention = net.attention.train()
     if args.resume: attention.load_state_dict(torch.load(args.resume))
     opt = torch.optim.AdamW(attention.parameters(), args.lr, betas=(.9, .99), weight_decay=1e-4)
+    kept = AveragedModel(attention, multi_avg_fn=get_ema_multi_avg_fn(args.average), use_buffers=True)
     mean, start = 0, time.time()
     often = (.3, .35, .27, .08) if net.n_out == 2 else (.35, .5, .15, 0) # who draws gives few hints
     for i in range(args.steps):
@@ -159,10 +161,12 @@ def train(args):
         loss.backward()
         torch.nn.utils.clip_grad_norm_(attention.parameters(), 1.)
         opt.step()
+        kept.update_parameters(attention)
         mean = .98*mean + .02*loss.item()
         if i % 100 == 99:
             print(f'step {i + 1}: loss {mean/(1 - .98**(i + 1)):.4f}, {time.time() - start:.0f} s', flush=True)
-            torch.save(attention.state_dict(), f'{args.out}.part')
+            torch.save(kept.module.state_dict(), f'{args.out}.part')
+    attention.load_state_dict(kept.module.state_dict())
     print(save_weights(net, args.out, config | dict(generator='hinted_unet', kwargs=kwargs)))
 
 
@@ -375,6 +379,7 @@ def main(argv=None):
     add('--steps', type=int, default=1500, help='of training')
     add('--bs', type=int, default=16, help='photos in a step')
     add('--lr', type=float, default=2e-3)
+    add('--average', type=float, default=0., help='how slowly the average of the weights, which is kept, forgets')
     add('--seed', type=int, default=0)
     add('--cache', default='hint_features', help='folder for the features')
     add('--resume', help='weights of the attention to start from')

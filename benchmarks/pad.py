@@ -33,7 +33,7 @@ def watched(card):
 
 def ended(page, pause=1500):
     "Milliseconds until the last picture, once no other comes"
-    page.wait_for_function('window.padTime() !== undefined')
+    page.wait_for_function('window.padTime() !== undefined', polling=100) # not each frame: that costs a core
     page.wait_for_timeout(pause)
     return page.evaluate('window.padTime()')
 

@@ -19,6 +19,7 @@ from colorize_lib.engine.metrics import hue_bias
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.experiments.plans import Plan
 from colorize_lib.networks.lite_unet import LiteUnet
+from colorize_lib.photos.pictures import photo_files
 from colorize_lib.photos.samples import paint_scene
 from colorize_lib.sketch.line_art import line_art
 
@@ -188,6 +189,17 @@ def test_what_lines_tell_is_nothing_of_noise_and_all_of_what_they_are(painted, t
     what_lines_tell.main(['--wide', str(painted), '--narrow', str(painted), '-n', '8', '-o', str(tmp_path/'told.csv')])
     table = pd.read_csv(tmp_path/'told.csv')
     assert len(table) == 24 and set(table.measured) == {2} and (table.lightness <= 1).all()
+
+
+def test_what_more_photos_would_tell(painted, tmp_path):
+    files = photo_files(painted)[:8]
+    def gains(fitted, measured):
+        rows = list(what_lines_tell.learning(fitted, measured, 'pencil', first=2))
+        assert [o['fitted'] for o in rows] == [2, 4][:len(rows)] and len(rows) == len(fitted)//2
+        return [o['gain'] for o in rows]
+    assert len(gains(files[:4], files[4:])) == 2
+    assert gains(files[:2], files[:2])[0] > max(3, gains(files[:2], files[2:])[0] + .5)
+    with pytest.raises(SystemExit): what_lines_tell.main(['--wide', str(painted)])
 
 
 def test_the_attention_of_drawings_tells_lightness_too(painted, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, ImageDraw
 
 import colorize_lib
 from colorize_lib.widgets.colorize_app import ColorizeApp
@@ -514,31 +514,25 @@ def test_a_drop_of_colour_fills_its_region_and_the_network_looks_once():
     assert np.array_equal(np.asarray(pad.colored, int), before) # undone
 
 
-class Gated(Cream):
-    "Says when it is asked, and waits for leave"
-    def __init__(self):
-        super().__init__()
-        self.asked, self.leave = threading.Event(), threading.Event()
-
-    def forward(self, x):
-        self.asked.set()
-        self.leave.wait(60)
-        return super().forward(x)
-
-
-@pytest.mark.parametrize('finished,pictures', [(True, 1), (False, 2)])
-def test_whoever_ends_a_stroke_does_not_wait_for_a_half_one(finished, pictures):
-    model, shown = Gated(), []
+def test_colours_stay_while_a_line_is_drawn_between_them_and_follow_at_its_end():
+    model = Cream()
     pad = SketchPad(models={'m': Colorizer(model, dict(task='illustration', size=64))})
-    pad.result.observe(shown.append, 'image')
-    def sheet(x): return [memoryview(png(Image.new('L', (64, 64), x)))]
-    pad.pad._handle_custom_msg(dict(do='drawing', finished=False), sheet(250))
-    assert model.asked.wait(60)
-    pad.pad._handle_custom_msg(dict(do='drawing', finished=finished), sheet(240))
-    model.leave.set()
-    pad.wait()
-    assert len(shown) == pictures
-    assert pad.drawing.getpixel((0, 0)) == 240 and pad.colored
+    def send(x, **message): # a sheet with a line down to x
+        sheet = Image.new('L', (64, 64), 255)
+        ImageDraw.Draw(sheet).line((40, 0, 40, x), 0, 3)
+        pad.pad._handle_custom_msg(dict(do='drawing') | message, [memoryview(png(sheet))])
+        pad.wait()
+        return np.asarray(pad.colored, int), model.calls
+    red = [[10, 10, '#d23b2f']]
+    looks = [send(x, finished=False)[1] for x in (20, 30)]
+    assert looks[0] < looks[1] # without hints, colours follow each part of a line
+    before, n = send(30, hints=red)
+    growing, m = send(63, hints=red, finished=False)
+    assert m == n and growing[50, 40].max() < 40 # the line is there
+    assert np.abs(growing - before)[:, 44:].max() <= 1 # and nothing else has changed: all is red
+    after, m = send(63, hints=red)
+    assert m > n and np.abs(after - before)[10, 10].max() <= 2
+    assert np.abs(after - before)[30, 55].max() > 40 # the line divides the sheet now
 
 
 def test_sketch_pad_traces_photos_and_survives_what_is_none(slow):

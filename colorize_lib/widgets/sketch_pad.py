@@ -16,6 +16,7 @@ from fastcore.basics import noop, patch
 from PIL import Image, ImageOps
 
 from ..apply.colorizer import HintedPhoto
+from ..apply.hints import check_hints
 from ..photos.pictures import PhotoError, open_photo, rgb_array, rgb_tensor
 from ..sketch.line_art import line_art, things
 from ..sketch.sketch import styles, to_sketch
@@ -64,8 +65,7 @@ class SketchPad(Card):
         models=None, # as for `ColorizeApp`
     ):
         self.drawing, self.colored, self.photo, self.busy = Image.new('L', (512, 512), 255), None, None, []
-        self.hints, self.seen = [], (None, None) # and the drawing that the network saw last, with what it made of it
-        self.strokes = 0 # that are finished
+        self.hints, self.seen = [], ((None, None), None) # and model and lines that were seen last; what was seen
         self.pad = Pad(lambda *args: self.draw(*args), self._clear)
         self.result, self.notice = Picture(alt='The drawing in colour', caption='in colour'), Notice()
         self._controls(models)
@@ -120,29 +120,28 @@ def draw(self:SketchPad,
     finished=True, # or does a stroke go on?
 ):
     "Colour a drawing"
-    self.strokes += finished # at once: a job that runs shall see it
     self.drawing, self.hints = open_photo(item).convert('L'), list(hints)
-    self._color()
+    self._color(finished)
 
 @patch
-def _color(self:SketchPad):
+def _color(self:SketchPad, finished=True):
     def job(colorizer):
-        strokes, after_error = self.strokes, self.notice.kind == 'error'
-        found = self._colored_by(colorizer, self.drawing.convert('RGB'), self.hints, lambda: self.strokes > strokes)
-        if not found: return
-        self.colored = found
-        self.result.image = encoded(found)
+        after_error = self.notice.kind == 'error'
+        self.colored = self._colored_by(colorizer, self.drawing.convert('RGB'), self.hints, finished)
+        self.result.image = encoded(self.colored)
         if after_error: self.notice.say('')
     self._submit(job, 'color')
 
 @patch
-def _colored_by(self:SketchPad, colorizer, drawing, hints, outdated):
-    "The drawing in colour; nothing, if a newer one waits by then"
+def _colored_by(self:SketchPad, colorizer, drawing, hints, finished):
     if not colorizer.takes_hints: return colorizer(drawing, saturation=self.saturation.value, hints=hints)
-    key = id(colorizer), crc32(drawing.tobytes())
-    if self.seen[0] != key: self.seen = key, HintedPhoto(colorizer, colorizer.task.prepare(drawing))
-    if hints and not outdated(): self.seen[1].encoded
-    return None if outdated() else self.seen[1](hints, self.saturation.value)
+    lines, new = colorizer.task.prepare(drawing), (id(colorizer), crc32(drawing.tobytes()))
+    stays = hints and not finished and self.seen[0][0] == new[0] # the wash, while a line grows between colours
+    if self.seen[0] != new and not stays:
+        self.seen = new, HintedPhoto(colorizer, lines)
+        self.wash = self.seen[1].unhinted
+    if self.seen[0] == new: self.wash = self.seen[1].predict(check_hints(hints, drawing.size))
+    return colorizer.task.decode(lines.copy(), *self.wash, self.saturation.value*colorizer.saturation)
 
 # %% ../../nbs/widgets/08_sketch_pad.ipynb #a64adf86
 @patch
