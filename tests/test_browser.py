@@ -324,6 +324,17 @@ def use_the_pad(page, card, photo, shot):
     shot('drop')
     card.get_by_role('button', name='Pen', exact=True).click()
     sheet = card.locator('canvas:not(.clz-drops)')
+    box = sheet.bounding_box()
+    page.mouse.move(box['x'] + box['width']*.1, box['y'] + box['height']*.9)
+    page.mouse.down()
+    page.mouse.move(box['x'] + box['width']*.9, box['y'] + box['height']*.95, steps=5)
+    page.wait_for_timeout(1000) # a hand that rests before it lifts the pen
+    growing = result()
+    page.mouse.up()
+    page.wait_for_function('([img, old]) => img.src !== old', # only now colours follow
+                           arg=[card.locator('.clz-picture img').element_handle(), growing])
+    sheet.press('u')
+    assert abs(ink(card) - drawn) < .2
     sheet.focus()
     for key in ['Space', *['ArrowRight']*10, *['ArrowDown']*5, 'Space', 'ArrowDown']: sheet.press(key)
     assert ink(card) > drawn

@@ -78,13 +78,18 @@ function render({ model, el }) {
     send()
   }
   const go = p => { stroke.points.push(p); paint(stroke, stroke.points.slice(-2)); send() }
+  const end = () => { // whoever ends a stroke waits for nothing, and Python shall know that it has ended
+    if (!stroke) return
+    stroke = undefined
+    sendNow()
+  }
   const place = e => {
     const box = canvas.getBoundingClientRect()
     return [((e.clientX - box.left) / box.width) * side, ((e.clientY - box.top) / box.height) * side]
   }
   canvas.onpointerdown = e => { if (e.button) return; canvas.setPointerCapture(e.pointerId); dot.style.display = "none"; begin(place(e)) }
   canvas.onpointermove = e => { if (stroke && canvas.hasPointerCapture(e.pointerId)) e.getCoalescedEvents().concat(e).forEach(o => go(place(o))) }
-  canvas.onpointerup = canvas.onpointercancel = () => { stroke = undefined; if (timer) sendNow() } // whoever ends a stroke waits for nothing
+  canvas.onpointerup = canvas.onpointercancel = () => end()
 
   const choose = name => {
     tool = name
@@ -105,7 +110,7 @@ function render({ model, el }) {
     if (e.ctrlKey || e.metaKey || e.altKey) return
     const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key] ?? [0, 0], act = keys[e.key.toLowerCase()]
     if (act) act()
-    else if (e.key === " ") { pen.down = !pen.down; if (pen.down) begin([pen.x, pen.y]); else stroke = undefined }
+    else if (e.key === " ") { pen.down = !pen.down; if (pen.down) begin([pen.x, pen.y]); else end() }
     else if (dx || dy) {
       const step = e.shiftKey ? 32 : 8
       pen.x = Math.min(side, Math.max(0, pen.x + dx * step))
@@ -119,7 +124,7 @@ function render({ model, el }) {
     dot.style.left = `${(100 * pen.x) / side}%`
     dot.style.top = `${(100 * pen.y) / side}%`
   }
-  canvas.onblur = () => { pen.down = false; stroke = undefined; dot.style.display = "none" }
+  canvas.onblur = () => { pen.down = false; end(); dot.style.display = "none" }
 
   const lines = () => {
     const view = model.get("background")
