@@ -135,6 +135,11 @@ _own_tags = {'major_brand', 'minor_version', 'compatible_brands', 'encoder', 'du
 
 def _kept(metadata): return {k: v for k, v in metadata.items() if k.lower() not in _own_tags}
 
+def _elsewhere(path, suffix):
+    "Where a film goes whole, if not into this container: its own one, or Matroska"
+    better = film_suffix(path)
+    return 'take it out of the film first' if better == suffix else f'choose a result in {better}'
+
 def _copied_streams(source, video, out, suffix, notes):
     "Add the other streams of a film to `out`: dict from a stream's number to the new stream"
     new = {}
@@ -150,8 +155,8 @@ def _copied_streams(source, video, out, suffix, notes):
             copy.metadata.update(_kept(stream.metadata))
             copy.disposition = stream.disposition
         except Exception as e: # any of several errors, by the kind of stream
-            why = f'{suffix} cannot hold stream {stream.index} of it ({stream.type}, {kind}): choose a result in .mkv'
-            raise FilmError(source.name, why) from e
+            why = f'{suffix} cannot hold stream {stream.index} of it ({stream.type}, {kind})'
+            raise FilmError(source.name, f'{why}: {_elsewhere(source.name, suffix)}') from e
     return new
 
 # %% ../../nbs/apply/10_film_writing.ipynb #b3f78b95
@@ -168,7 +173,8 @@ def check_streams(
             if _copied_streams(box, video, out, suffix, notes): out.start_encoding()
         except (av.error.FFmpegError, ValueError) as e:
             kinds = ', '.join(sorted({getattr(o.codec_context, 'name', o.type) for o in box.streams if o != video}))
-            raise FilmError(film.path, f'{suffix} cannot hold all of {kinds}: choose a result in .mkv') from e
+            why = f'{suffix} cannot hold all of {kinds}: {_elsewhere(film.path, suffix)}'
+            raise FilmError(film.path, why) from e
     return notes
 
 # %% ../../nbs/apply/10_film_writing.ipynb #2077aa4c
