@@ -28,7 +28,7 @@ from colorize_lib.apply.film_colors import chroma_offsets, chroma_planes, gray_p
 from colorize_lib.apply.film_looks import (check_film_hints, film_predictor, hint_places,  # noqa: E402
                                            read_film_hints, turned_points)
 from colorize_lib.apply.film_writing import check_streams, choose_encoding  # noqa: E402
-from colorize_lib.apply.films import Film, FilmError, gray_film  # noqa: E402
+from colorize_lib.apply.films import Film, FilmError, film_errors, gray_film  # noqa: E402
 from colorize_lib.apply.hints import HintError  # noqa: E402
 from colorize_lib.apply.planning import is_animation, is_film  # noqa: E402
 from colorize_lib.apply.video import Look, Steady, mean_color  # noqa: E402
@@ -132,6 +132,10 @@ def test_tags_stay_in_h264(tmp_path, tiny, tags):
         with av.open(str(path)) as box:
             said = box.streams.video[0].codec_context
             assert {k: int(getattr(said, k)) for k in tags} == tags
+    data = Path(report.path).read_bytes() # players that do not ask the decoder read it in the container
+    *numbers, full = struct.unpack('>HHHB', data[data.index(b'colrnclx') + 8:][:7])
+    assert numbers == [tags[k] for k in ('color_primaries', 'color_trc', 'colorspace')]
+    assert full >> 7 == tags['color_range'] - 1
     error = np.mean([np.abs(a.astype(float) - b).mean() for a, b in zip(lumas(film), lumas(report.path))])
     assert error < 2 # 16 to 235 read as 0 to 255, or written so, would be off by more
 
@@ -270,6 +274,10 @@ def test_subtitles_of_mp4(tmp_path, tiny):
         with pytest.raises(FilmError, match='mov_text.*: choose a result in .mp4'):
             color_video(film, tmp_path/f'out{suffix}', tiny)
         assert not (tmp_path/f'out{suffix}').exists()
+    phone = with_streams(plain, tmp_path/'phone.3gp', said(b'Hello', 'eng')) # whose result would be a .mkv
+    with pytest.raises(FilmError, match='.mkv cannot hold .*mov_text.*: choose a result in .mp4'):
+        color_video(phone, colorizer=tiny)
+    assert color_video(phone, tmp_path/'phone.mp4', tiny).frames == 20
 
 
 def test_rgb_films_stay_gray_where_they_are_gray(tmp_path):
@@ -608,6 +616,8 @@ def test_bad_films_are_named(tmp_path, tiny):
     with pytest.raises(HintError, match='takes no hints'): color_video(film, colorizer=tiny, hints=[(0, (1, 1, 'red'))])
     assert not (tmp_path/'out.mkv').exists()
     assert not list(tmp_path.glob('.*'))
+    with pytest.raises(FilmError, match='cannot be read .MemoryError'), film_errors('a.mkv', 'cannot be read'):
+        raise MemoryError # which has no text of its own
 
 
 def test_zero_frames(tmp_path):

@@ -135,11 +135,6 @@ _own_tags = {'major_brand', 'minor_version', 'compatible_brands', 'encoder', 'du
 
 def _kept(metadata): return {k: v for k, v in metadata.items() if k.lower() not in _own_tags}
 
-def _elsewhere(path, suffix):
-    "Where a film goes whole, if not into this container: its own one, or Matroska"
-    better = film_suffix(path)
-    return 'take it out of the film first' if better == suffix else f'choose a result in {better}'
-
 def _copied_streams(source, video, out, suffix, notes):
     "Add the other streams of a film to `out`: dict from a stream's number to the new stream"
     new = {}
@@ -156,15 +151,12 @@ def _copied_streams(source, video, out, suffix, notes):
             copy.disposition = stream.disposition
         except Exception as e: # any of several errors, by the kind of stream
             why = f'{suffix} cannot hold stream {stream.index} of it ({stream.type}, {kind})'
-            raise FilmError(source.name, f'{why}: {_elsewhere(source.name, suffix)}') from e
+            raise FilmError(source.name, why) from e
     return new
 
 # %% ../../nbs/apply/10_film_writing.ipynb #b3f78b95
-def check_streams(
-    film, # a `Film`
-    suffix, # of the result
-)->list: # of notes: what cannot be carried over
-    "Can this container hold all that the film holds? Raises a `FilmError` if not"
+def _tried(film, suffix):
+    "Notes on a film that is made ready for a container, and not written"
     av, _ = import_video()
     notes, kind = [], _muxers.get(suffix, suffix[1:])
     with film.opened() as (box, video), film_errors(film.path, f'{suffix} cannot hold it'):
@@ -173,9 +165,24 @@ def check_streams(
             if _copied_streams(box, video, out, suffix, notes): out.start_encoding()
         except (av.error.FFmpegError, ValueError) as e:
             kinds = ', '.join(sorted({getattr(o.codec_context, 'name', o.type) for o in box.streams if o != video}))
-            why = f'{suffix} cannot hold all of {kinds}: {_elsewhere(film.path, suffix)}'
-            raise FilmError(film.path, why) from e
+            raise FilmError(film.path, f'{suffix} cannot hold all of {kinds}') from e
     return notes
+
+def _fits(film, suffix):
+    try: _tried(film, suffix)
+    except FilmError: return False
+    return True
+
+def check_streams(
+    film, # a `Film`
+    suffix, # of the result
+)->list: # of notes: what cannot be carried over
+    "Can this container hold all that the film holds? Raises a `FilmError` if not, which says which one can"
+    try: return _tried(film, suffix)
+    except FilmError as e:
+        fits = [o for o in (film_suffix(film.path), '.mkv', '.mp4') if _fits(film, o)]
+        cure = f'choose a result in {fits[0]}' if fits else 'no other container can'
+        raise FilmError(e.name, f'{e.reason}: {cure}') from e
 
 # %% ../../nbs/apply/10_film_writing.ipynb #2077aa4c
 def _video_packets(film, stream, paths, times, last, by_dts):
