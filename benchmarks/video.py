@@ -72,18 +72,21 @@ def steadiness(films, colorizer):
     return pd.concat(parts), truth
 
 
-def write_720p(path, photo, n):
-    "A pan in 1280x720, gray, H.264"
-    film = known_pan(photo, n, (1280, 720), (.02, .05, .8), (.02 + .0012*n, .12, .75))
-    gray_film(path, [np.asarray(Image.fromarray(o).convert('L')) for o in film.frames], 'libx264')
+def speed_films(photo, n):
+    "Frames in 1280x720, by the name of their film: an easy one, and one with much that was not seen before"
+    size, half = (1280, 720), n//2
+    yield 'a slow pan over a photo', known_pan(photo, n, size, (.02, .05, .8), (.02 + .0012*n, .12, .75)).frames
+    shots = known_scene(0, half, size), known_scene(10, n - half, size)
+    yield 'two painted shots, a cut, moving discs', joined_films(*shots).frames
 
 
-def speed(photo, n, colorizer, few=12):
-    "Frames a second at 720p, the best of one and of all threads, and of two runs"
-    out = {}
+def speed(pictures, colorizer):
+    "Frames a second at 720p, the best of one and of all threads, and of two runs; at how many frames was looked"
+    out, n, looks = {}, len(pictures), 0
+    few = min(12, n)
     with tempfile.TemporaryDirectory() as folder:
         path, folder = Path(folder)/'film.mp4', Path(folder)
-        write_720p(path, photo, n)
+        gray_film(path, [np.asarray(Image.fromarray(o).convert('L')) for o in pictures], 'libx264')
         film = Film(path)
         def timed(name, work, frames=n):
             start, cpu = time.perf_counter(), time.process_time()
@@ -110,8 +113,22 @@ def speed(photo, n, colorizer, few=12):
             timed('encoder alone', lambda: encode(kept))
             timed('each frame as a photo', photos, few)
             timed('each frame by itself (steady=0)', lambda: color_video(path, folder/'a.mp4', colorizer, steady=0))
-            timed('steady', lambda: color_video(path, folder/'b.mp4', colorizer))
-    return out
+            def steady():
+                nonlocal looks
+                looks = color_video(path, folder/'b.mp4', colorizer).looks
+            timed('steady', steady)
+    return out, looks
+
+
+def speed_lines(name, n, rates, looks):
+    "The speed of one film in Markdown"
+    steady, others = rates['steady'], ('each frame as a photo', 'each frame by itself (steady=0)')
+    lines = [f'### {name[0].upper()}{name[1:]}', '',
+             '| what | frames a second | ms of processors a frame |', '|---|---|---|']
+    lines += [f'| {k} | {v:.1f} | {c:.1f} |' for k, (v, c) in rates.items()]
+    lines += ['', f'Steady needs {looks} looks of the network at {n} frames ({looks/n:.0%}).']
+    return lines + [f'Steady against {k}: {steady[0]/rates[k][0]:.2f} times as many frames a second, '
+                    f'{rates[k][1]/steady[1]:.2f} times less processor time.' for k in others] + ['']
 
 
 def main():
@@ -122,7 +139,11 @@ def main():
     p.add_argument('--scenes', type=int, default=6)
     args = p.parse_args()
     colorizer = Colorizer.load()
-    rates = speed(open_photo(carried_photos()[5]), args.frames, colorizer)
+    speeds = []
+    for name, frames in speed_films(open_photo(carried_photos()[5]), args.frames):
+        print(name, flush=True)
+        speeds += speed_lines(name, args.frames, *speed(frames, colorizer))
+    print('\n'.join(speeds))
     if not args.photos: return
     photos = (photo_files(args.folder) if args.folder else carried_photos())[:args.photos]
     rng = np.random.default_rng(0)
@@ -137,13 +158,8 @@ def main():
              'the packaged photo model; each speed is the best of one and of all PyTorch threads.', '',
              f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '',
              f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. '
-             'The time of processors depends less on it.', '',
-             '| what | frames a second | ms of processors a frame |', '|---|---|---|']
-    lines += [f'| {k} | {v:.1f} | {c:.1f} |' for k, (v, c) in rates.items()]
-    steady, others = rates['steady'], ('each frame as a photo', 'each frame by itself (steady=0)')
-    lines += ['', *(f'Steady against {k}: {steady[0]/rates[k][0]:.1f} times as many frames a second, '
-                    f'{rates[k][1]/steady[1]:.1f} times less processor time.' for k in others), '',
-              f'## Steadiness: {len(photos)} photos, 33 frames each; '
+             'The time of processors depends less on it.', '', *speeds]
+    lines += [f'## Steadiness: {len(photos)} photos, 33 frames each; '
               f'{args.scenes} painted films of two shots, 40 frames', '',
               'Ratio, gain and share are against each frame by itself, the mean over films.', '',
               '| films | strength | warp error | ratio (worst) | PSNR | colorfulness | CDC | looks | cuts right |',

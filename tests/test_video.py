@@ -4,12 +4,14 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
 import types
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from colorize_lib.apply.film_colors import chroma_offsets, chroma_planes, gray_p
 from colorize_lib.apply.film_looks import (check_film_hints, film_predictor, hint_places,  # noqa: E402
                                            read_film_hints, turned_points)
 from colorize_lib.apply.film_writing import check_streams, choose_encoding  # noqa: E402
-from colorize_lib.apply.films import Film, FilmError, gray_film  # noqa: E402
+from colorize_lib.apply.films import Film, FilmError, film_errors, gray_film  # noqa: E402
 from colorize_lib.apply.hints import HintError  # noqa: E402
 from colorize_lib.apply.planning import is_animation, is_film  # noqa: E402
 from colorize_lib.apply.video import Look, Steady, mean_color  # noqa: E402
@@ -91,8 +93,12 @@ def lumas(path): return [y.copy() for _, y in Film(path).frames()]
 def seconds(path): return [frame.time for frame, _ in Film(path).frames()]
 
 
-def sounds(path):
-    with av.open(str(path)) as box: return [(float(o.pts*o.time_base), bytes(o)) for o in box.demux(audio=0) if o.size]
+def packets(path, **which):
+    "Time and bytes of the packets of one stream"
+    with av.open(str(path)) as box: return [(float(o.pts*o.time_base), bytes(o)) for o in box.demux(**which) if o.size]
+
+
+def sounds(path): return packets(path, audio=0)
 
 
 def decoded(path):
@@ -113,6 +119,25 @@ def test_luma_and_tags_stay(tmp_path, tiny, tags):
     assert {k: after.tags[k] for k in tags} == tags
     chroma = np.concatenate([o[48:].ravel() for o in decoded(tmp_path/'out.mkv')]).astype(int)
     assert abs(chroma - 128).mean() > 2 # it is in colour
+
+
+@pytest.mark.parametrize('tags', [(1, 1, 1, 1), (1, 2, 1, 13), (5, 1, 5, 6), (6, 2, 6, 1), (7, 1, 7, 7)], ids=str)
+def test_tags_stay_in_h264(tmp_path, tiny, tags):
+    "Matrix, range, primaries and transfer: in the frames and in the container, by the encoder that users get"
+    tags = dict(zip(('colorspace', 'color_range', 'color_primaries', 'color_trc'), tags))
+    film = write_film(tmp_path/'film.mp4', 6, codec='libx264', **tags)
+    report = color_video(film, colorizer=tiny)
+    for path in (film, report.path):
+        assert Film(path).tags == tags
+        with av.open(str(path)) as box:
+            said = box.streams.video[0].codec_context
+            assert {k: int(getattr(said, k)) for k in tags} == tags
+    data = Path(report.path).read_bytes() # players that do not ask the decoder read it in the container
+    *numbers, full = struct.unpack('>HHHB', data[data.index(b'colrnclx') + 8:][:7])
+    assert numbers == [tags[k] for k in ('color_primaries', 'color_trc', 'colorspace')]
+    assert full >> 7 == tags['color_range'] - 1
+    error = np.mean([np.abs(a.astype(float) - b).mean() for a, b in zip(lumas(film), lumas(report.path))])
+    assert error < 2 # 16 to 235 read as 0 to 255, or written so, would be off by more
 
 
 def test_a_player_shows_the_luma_that_was_there(tmp_path):
@@ -178,6 +203,81 @@ def test_subtitles_are_copied_or_named(tmp_path, tiny):
         color_video(tmp_path/'said.mkv', tmp_path/'said.mp4', tiny)
     assert not (tmp_path/'said.mp4').exists()
     assert check_streams(Film(tmp_path/'plain.mkv'), '.mp4') == []
+
+
+def with_streams(film, path, *others):
+    "A copy of a film with more streams: each function adds one to the container, and yields its packets"
+    with av.open(str(path), 'w') as box, av.open(str(film)) as source:
+        copy = box.add_stream_from_template(source.streams.video[0], opaque=True)
+        found = [o(box) for o in others]
+        for o in found: next(o) # all streams are there before the first packet
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                box.mux(packet)
+        for o in found: box.mux([*o])
+    return path
+
+
+def sound(seed, language):
+    def add(box):
+        stream = box.add_stream('aac', rate=48000)
+        stream.metadata['language'] = language
+        yield
+        noise = np.random.default_rng(seed).normal(0, .1, (20, 2, 1024)).astype(np.float32)
+        for i, part in enumerate(noise):
+            part = av.AudioFrame.from_ndarray(part, 'fltp')
+            part.sample_rate, part.pts = 48000, 1024*i
+            yield from stream.encode(part)
+        yield from stream.encode(None)
+    return add
+
+
+def said(text, language):
+    "A subtitle as .mp4 has it: its length in two bytes, then the text"
+    def add(box):
+        stream = box.add_mux_stream('mov_text')
+        stream.time_base, stream.metadata['language'] = Fraction(1, 1000), language
+        yield
+        packet = av.Packet(len(text).to_bytes(2, 'big') + text)
+        packet.stream, packet.time_base = stream, Fraction(1, 1000)
+        packet.pts = packet.dts = 0
+        packet.duration = 400
+        yield packet
+    return add
+
+
+def test_two_languages(tmp_path, tiny):
+    "Both sounds are copied, in their order, with their languages"
+    plain = write_film(tmp_path/'plain.mp4', codec='libx264')
+    film = with_streams(plain, tmp_path/'film.mp4', sound(0, 'eng'), sound(1, 'fra'))
+    report = color_video(film, colorizer=tiny, segment=4)
+    first, second = (packets(film, audio=i) for i in range(2))
+    assert len(first) > 15
+    assert first != second
+    assert [packets(report.path, audio=i) for i in range(2)] == [first, second]
+    with av.open(report.path) as box: assert [o.language for o in box.streams.audio] == ['eng', 'fra']
+
+
+def test_subtitles_of_mp4(tmp_path, tiny):
+    "Copied into .mp4 and .mov; for other containers named, with one that takes them"
+    plain = write_film(tmp_path/'plain.mp4', codec='libx264')
+    film = with_streams(plain, tmp_path/'film.mp4', said(b'Hello', 'eng'), said(b'Salut', 'fra'))
+    before = [[o for o in packets(film, subtitles=i) if len(o[1]) > 2] for i in range(2)]
+    assert before == [[(0, b'\x00\x05Hello')], [(0, b'\x00\x05Salut')]]
+    for suffix in ('.mp4', '.mov'):
+        report = color_video(film, tmp_path/f'out{suffix}', tiny)
+        after = [[o for o in packets(report.path, subtitles=i) if len(o[1]) > 2] for i in range(2)]
+        assert after == before
+        with av.open(report.path) as box: assert [o.language for o in box.streams.subtitles] == ['eng', 'fra']
+    for suffix in ('.mkv', '.webm'):
+        with pytest.raises(FilmError, match='mov_text.*: choose a result in .mp4'):
+            color_video(film, tmp_path/f'out{suffix}', tiny)
+        assert not (tmp_path/f'out{suffix}').exists()
+    phone = with_streams(plain, tmp_path/'phone.3gp', said(b'Hello', 'eng')) # whose result would be a .mkv
+    with pytest.raises(FilmError, match='.mkv cannot hold .*mov_text.*: choose a result in .mp4'):
+        color_video(phone, colorizer=tiny)
+    assert color_video(phone, tmp_path/'phone.mp4', tiny).frames == 20
 
 
 def test_rgb_films_stay_gray_where_they_are_gray(tmp_path):
@@ -516,6 +616,8 @@ def test_bad_films_are_named(tmp_path, tiny):
     with pytest.raises(HintError, match='takes no hints'): color_video(film, colorizer=tiny, hints=[(0, (1, 1, 'red'))])
     assert not (tmp_path/'out.mkv').exists()
     assert not list(tmp_path.glob('.*'))
+    with pytest.raises(FilmError, match='cannot be read .MemoryError'), film_errors('a.mkv', 'cannot be read'):
+        raise MemoryError # which has no text of its own
 
 
 def test_zero_frames(tmp_path):
@@ -542,6 +644,35 @@ def test_truncated_and_lying_films(tmp_path, tiny):
     (tmp_path/'cut.mp4').write_bytes(moov_last[:-200])
     with pytest.raises(FilmError, match='cut.mp4: cannot be read as a film'):
         color_video(tmp_path/'cut.mp4', colorizer=tiny)
+
+
+def declare(path, n):
+    "Let the header of an .avi or a .mkv of 25 frames a second say that it has `n` frames"
+    data = bytearray(path.read_bytes())
+    if path.suffix == '.avi':
+        for name, at in ((b'avih', 24), (b'strh', 40)):
+            i = data.index(name) + at
+            data[i:i + 4] = n.to_bytes(4, 'little')
+    else:
+        i = data.index(b'\x44\x89\x88') + 3
+        data[i:i + 8] = struct.pack('>d', 1000*n/25)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize('suffix, codec', [('.avi', 'mjpeg'), ('.mkv', 'ffv1')])
+def test_a_header_that_declares_too_few_frames(tmp_path, tiny, suffix, codec):
+    "All frames are coloured, the note says so, and nobody is told that no time is left"
+    fmt, told = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p', []
+    film = write_film(tmp_path/f'film{suffix}', 30, codec=codec, fmt=fmt)
+    whole = lumas(film)
+    declare(film, 10)
+    assert Film(film).n_frames == 10
+    report = color_video(film, tmp_path/'out.mkv', tiny, codec='ffv1', progress=lambda *o: told.append(o))
+    assert report.frames == 30
+    assert same(lumas(tmp_path/'out.mkv'), whole)
+    assert 'it says that it has 10 frames, there are 30' in report.notes
+    assert [o[:2] for o in told] == [(i, 10 if i <= 10 else 0) for i in range(1, 31)]
+    assert [o[3] is None for o in told] == [False]*10 + [True]*20
 
 
 def test_broken_packets_are_counted(tmp_path, tiny):
@@ -670,6 +801,93 @@ def test_a_folder_that_cannot_be_written(tmp_path, tiny):
     with pytest.raises(FilmError, match='no permission'): color_video(film, tmp_path/'locked/out.mkv', tiny)
 
 
+def refusing(function, number, where):
+    "A function of the module `os` that raises an error for paths in a folder, as the system would"
+    def refuse(path, *args, **kwargs):
+        if isinstance(path, (str, os.PathLike)) and Path(path).is_relative_to(where):
+            raise OSError(number, os.strerror(number), str(path))
+        return function(path, *args, **kwargs)
+    return refuse
+
+
+@pytest.mark.parametrize('number', [errno.EACCES, errno.EROFS], ids=errno.errorcode.get)
+@pytest.mark.parametrize('name', ['mkdir', 'open', 'replace'])
+def test_a_folder_that_refuses(tmp_path, tiny, monkeypatch, number, name):
+    "Also as root: a folder, the lock and the files in it, the final name"
+    film, locked = write_film(tmp_path/'film.mkv', 3), tmp_path/'locked'
+    locked.mkdir()
+    monkeypatch.setattr(os, name, refusing(getattr(os, name), number, locked))
+    why = rf'locked(/out.mkv)?: cannot be written (to )?\({os.strerror(number)}'
+    with pytest.raises(FilmError, match=why) as e: color_video(film, locked/'out.mkv', tiny)
+    assert e.value.__cause__.errno == number # EROFS ends the whole run of `colorize`
+    monkeypatch.undo()
+    assert not (locked/'out.mkv').exists()
+    assert color_video(film, locked/'out.mkv', tiny).frames == 3
+
+
+def test_a_folder_without_permission(tmp_path, tiny, monkeypatch):
+    "Said before the work begins, also as root"
+    film, access = write_film(tmp_path/'film.mkv', 3), os.access
+    monkeypatch.setattr(os, 'access', lambda path, mode: mode != os.W_OK and access(path, mode))
+    with pytest.raises(FilmError, match='no permission to write in this folder') as e:
+        color_video(film, tmp_path/'out.mkv', tiny)
+    assert e.value.name == str(tmp_path)
+    assert [o.name for o in tmp_path.iterdir()] == ['film.mkv']
+
+
+# ---- animations that cannot be used
+
+def write_animation(path, n=6):
+    frames = [paint_scene(3, 96).convert('L').crop((i, 0, i + 48, 32)) for i in range(n)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40, lossless=True)
+    return path
+
+
+def damage(path):
+    "A GIF is cut off; of a WebP, which cannot even be opened then, the last picture is overwritten"
+    data = path.read_bytes()
+    keep = len(data)*3//5 if path.suffix == '.gif' else data.rindex(b'VP8L') + 13
+    path.write_bytes(data[:keep] + b'\xff'*(len(data) - keep)*(path.suffix == '.webp'))
+    return path
+
+
+@pytest.mark.parametrize('suffix, why', [('.gif', 'image file is truncated'), ('.webp', 'failed to read next frame')])
+def test_damaged_animations_are_named(tmp_path, tiny, suffix, why):
+    path = damage(write_animation(tmp_path/f'a{suffix}'))
+    assert is_animation(path)
+    with pytest.raises(FilmError, match=rf'cannot be read as an animation \({why}') as e:
+        color_video(path, colorizer=tiny)
+    assert e.value.name == str(path)
+    assert [o.name for o in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_gif_that_is_cut_anywhere(tmp_path, tiny):
+    "Behind its first picture: it is not taken for a photo, though Pillow cannot even count the pictures of some"
+    whole, path, said = write_animation(tmp_path/'a.gif').read_bytes(), tmp_path/'cut.gif', []
+    for n in range(len(whole)//4, len(whole) - 1, 97):
+        path.write_bytes(whole[:n])
+        assert is_animation(path)
+        try: assert color_video(path, colorizer=tiny).frames < 6 # cut between two pictures
+        except FilmError as e: said.append(str(e))
+    assert len(said) > 40
+    assert {o.partition(' (')[0] for o in said} == {f'{path}: cannot be read as an animation'}
+
+
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_animations_that_cannot_be_written(tmp_path, tiny, monkeypatch, suffix):
+    path, locked = write_animation(tmp_path/f'a{suffix}'), tmp_path/'locked'
+    locked.mkdir()
+    before = path.read_bytes()
+    with pytest.raises(FilmError, match='would overwrite the animation'): color_video(path, path, tiny)
+    with pytest.raises(FilmError, match=f'needs to be a {suffix}'): color_video(path, tmp_path/'out.mp4', tiny)
+    monkeypatch.setattr(os, 'open', refusing(os.open, errno.EROFS, locked))
+    with pytest.raises(FilmError, match='cannot be written .Read-only file system') as e:
+        color_video(path, locked/f'out{suffix}', tiny)
+    assert (e.value.name, e.value.__cause__.errno) == (str(locked/f'out{suffix}'), errno.EROFS)
+    assert path.read_bytes() == before
+    assert not list(locked.iterdir())
+
+
 def test_without_the_packages(tmp_path):
     film = write_film(tmp_path/'film.mkv', 2)
     code = f'import sys; sys.modules["av"] = None; from colorize_lib.apply.films import Film; Film({str(film)!r})'
@@ -716,3 +934,55 @@ def test_folders_mix_photos_and_films(colorize, tmp_path):
     assert colorize(folder)[0] == 0
     code, out, _ = colorize(folder, '--json') # beside them: results are not coloured again
     assert json.loads(out)['skipped'] == 4
+
+
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_a_damaged_animation_does_not_end_a_folder(colorize, tmp_path, suffix):
+    folder, out = tmp_path/'in', tmp_path/'out'
+    folder.mkdir()
+    damage(write_animation(folder/f'a{suffix}'))
+    cut = write_animation(folder/'b.webp').read_bytes()
+    (folder/'b.webp').write_bytes(cut[:len(cut)//2]) # no picture of it can be read
+    paint_scene(1, 40).convert('L').save(folder/'c.png')
+    code, said, err = colorize(folder, '-o', out, '--json')
+    report = json.loads(said)
+    assert (code, report['done'], report['failed'], report['todo']) == (1, 1, 2, 0)
+    assert [o.name for o in out.iterdir()] == ['c_color.png']
+    assert f'{folder}/a{suffix}: cannot be read as an animation (' in err
+    assert f'{folder}/b.webp: ' in err
+    assert 'Traceback' not in err
+    reasons = {Path(o['photo']).name: o['reason'] for o in report['photos']}
+    assert reasons[f'a{suffix}'].startswith('cannot be read as an animation (')
+
+
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_animations_take_no_hints(colorize, tmp_path, suffix):
+    path = write_animation(tmp_path/f'a{suffix}')
+    (tmp_path/'h.json').write_text(json.dumps(dict(width=48, height=32, hints=[dict(x=1, y=2, color='red')])))
+    for option in (('--hint', '3,3,red'), ('--hints', tmp_path/'h.json'), ('--reference', path)):
+        code, _, err = colorize(path, *option)
+        assert (code, f'a{suffix}: GIF and animated WebP take no hints' in err) == (1, True)
+
+
+def lines_of_progress(colorize, monkeypatch, film):
+    "What `colorize` says of a film that takes a second a frame, of how far it is"
+    from colorize_lib.apply import color_video as module, commands
+    seen, work = count(0, 2.), count()
+    monkeypatch.setattr(commands, 'time', types.SimpleNamespace(perf_counter=lambda: next(seen)))
+    monkeypatch.setattr(module, 'time', types.SimpleNamespace(perf_counter=lambda: next(work)))
+    code, _, err = colorize(film, '--codec', 'ffv1', '-o', film.with_name('out.mkv'))
+    assert code == 0
+    return [o.partition(f'{film}: ')[2] for o in err.splitlines() if 'a second' in o]
+
+
+def test_progress_of_a_film(colorize, tmp_path, monkeypatch):
+    "Frames, frames a second and the time left, every five seconds"
+    said = lines_of_progress(colorize, monkeypatch, write_film(tmp_path/'film.mkv', 12))
+    assert said == [f'{n} of 12 frames, 1.0 a second, 0:00:{12 - n:02} left' for n in (3, 6, 9, 12)]
+
+
+def test_progress_of_a_film_of_unknown_length(colorize, tmp_path, monkeypatch):
+    declare(film := write_film(tmp_path/'film.mkv', 12), 4)
+    said = lines_of_progress(colorize, monkeypatch, film)
+    assert said == ['3 of 4 frames, 1.0 a second, 0:00:01 left',
+                    *(f'{n} of ? frames, 1.0 a second' for n in (6, 9, 12))]

@@ -708,6 +708,30 @@ def test_a_film_begins_again_when_a_setting_changes(slow, tmp_path):
     assert np.ptp(np.asarray(open_photo(app.photo.frames[5][1])).astype(int), axis=-1).max() < 12
 
 
+def test_the_line_of_a_film(slow, tmp_path):
+    "The time left is said where it is known"
+    pytest.importorskip('av')
+    app = ColorizeApp([small_film(tmp_path/'film.mp4', 3)], models={'m': slow[0]})
+    app.wait()
+    for pace, said in ((3, 12, 9.2), '3 of 12 frames, 9 s left'), ((12, 12, None), '12 of 12 frames'):
+        app.photo.pace = pace
+        app._say_pace(app.photo)
+        assert app.notice.text == f'colouring film.mp4: {said}'
+
+
+def test_a_gif_that_is_cut_off_is_named(slow):
+    "And the photo behind it is coloured"
+    pytest.importorskip('av')
+    frames, buffer = [paint_scene(i, 48).convert('L') for i in range(4)], BytesIO()
+    frames[0].save(buffer, 'GIF', save_all=True, append_images=frames[1:], duration=50)
+    app = ColorizeApp(models={'m': slow[0]})
+    app.add('cut.gif', buffer.getvalue()[:-100])
+    app.take([paint_scene(1, 48)])
+    app.wait()
+    assert [o.state for o in app.photos] == ['failed', 'done']
+    assert app.photos[0].message.startswith('cannot be read as an animation (image file is truncated')
+
+
 @pytest.mark.parametrize('suffix', ['.gif', '.webp'])
 def test_animations_are_films(slow, suffix):
     pytest.importorskip('av')

@@ -8,7 +8,8 @@ Docs: https://OWNER.github.io/colorize_lib/apply/animations.html.md"""
 __all__ = ['animation_pictures', 'animation_times', 'color_animation']
 
 # %% ../../nbs/apply/14_animations.ipynb #90b09b80
-import time
+import struct, time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np, torch
@@ -21,22 +22,34 @@ from .films import FilmError
 from .recolor import recolor
 from .video import Look, Steady
 from ..engine.files import atomic_path
-from ..photos.pictures import open_photo
+from ..photos.pictures import PhotoError, open_photo
 
 # %% ../../nbs/apply/14_animations.ipynb #4f83fdae
+@contextmanager
+def _reading(path): # yields the open `PIL.Image`
+    "What a decoder raises inside becomes a `FilmError`"
+    try:
+        with Image.open(path) as im: yield im
+    except PhotoError: raise
+    except Exception as e:
+        why = getattr(e, 'strerror', None) or str(e) or type(e).__name__
+        if isinstance(e, (IndexError, struct.error)): why = 'it ends in the middle' # Pillow reads behind the end
+        raise FilmError(path, f'cannot be read as an animation ({why})') from e
+
 def animation_pictures(
     path, # .gif or .webp
 ): # yields its frames, RGB or RGBA `PIL.Image`s
     "The pictures of an animation, as a player shows them"
-    with Image.open(path) as im:
+    with _reading(path) as im:
         for i in range(im.n_frames):
             im.seek(i)
+            im.load() # here, since `open_photo` would call it a photo that cannot be read
             yield open_photo(im, alpha=True)
 
 def animation_times(path)->list: # milliseconds
     "How long each picture of an animation is shown"
     times = []
-    with Image.open(path) as im:
+    with _reading(path) as im:
         for i in range(im.n_frames):
             im.seek(i)
             im.load() # a WebP knows its time only then
@@ -44,18 +57,25 @@ def animation_times(path)->list: # milliseconds
     return times
 
 # %% ../../nbs/apply/14_animations.ipynb #64485b04
+def _check(path, out, colorizer):
+    "Raise what can be known before the work begins"
+    if getattr(colorizer.task, 'takes', 'photo') != 'photo':
+        raise FilmError(path, 'animations are coloured by models for photos, this one is for drawings')
+    if out.suffix.lower() != path.suffix.lower(): raise FilmError(out, f'the result needs to be a {path.suffix}, too')
+    if out.exists() and out.samefile(path): raise FilmError(out, 'the result would overwrite the animation')
+
 def color_animation(
     path, # .gif or .webp
     out=None, # with the same suffix; default: beside it, with _color in its name
     colorizer=None, steady=.4, every=8, size=None, saturation=1., # see `color_video`
     progress=None, # see `color_video`
 )->FilmReport:
-    "Colour an animation"
+    "Colour an animation, which is held in memory; stopped, it begins anew"
     path, colorizer, start = Path(path), colorizer or Colorizer.load(), time.perf_counter()
     out, size = Path(out or path.with_name(f'{path.stem}_color{path.suffix}')), size or colorizer.size
-    if out.suffix.lower() != path.suffix.lower(): raise FilmError(out, f'the result needs to be a {path.suffix}, too')
+    _check(path, out, colorizer)
     times = animation_times(path)
-    with Image.open(path) as im: keeps = {k: im.info[k] for k in ('loop', 'background') if k in im.info}
+    with _reading(path) as im: keeps = {k: im.info[k] for k in ('loop', 'background') if k in im.info}
     steady = Steady(film_predictor(colorizer, size, saturation), steady, every)
     frames = _painted(colorizer, steady(_looks(path, size)), progress or (lambda *_: None), len(times))
     try:
@@ -77,4 +97,4 @@ def _painted(colorizer, looks, progress, total):
     for i, look in enumerate(looks, 1):
         lum = (colorizer.task.encode(Image.fromarray(look.gray).convert('RGB')) + 1)*50
         yield recolor(look.item, lum, torch.from_numpy(look.ab).movedim(-1, 0)[None])
-        progress(i, total, *pace(i, total - i, time.perf_counter() - start))
+        progress(i, total, *pace(i, total, time.perf_counter() - start))

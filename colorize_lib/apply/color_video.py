@@ -61,7 +61,7 @@ def color_video(
     hints=(), # of `(seconds, hint)`: see `check_film_hints`
     codec=None, quality=None, # see `choose_encoding`
     segment=120, # frames after which work is safe
-    progress=None, # called with (frames done, of how many, frames a second, seconds left)
+    progress=None, # called with (frames done, of how many or 0, frames a second, seconds left or None)
 )->FilmReport:
     "Colour a film; stopped at any time, the same call goes on"
     if is_animation(path):
@@ -135,7 +135,8 @@ def _color(film, work, encoding, places, steady, size, segment, progress):
                     write(y, chroma_planes(film, y, small_chroma(film, look.gray, look.ab)), frame.pts)
                     if look.begins: cuts.append(n)
                     n, last, n_looks = n + 1, look, n_looks + look.n_looks
-                    progress(n, film.n_frames, *pace(n - resumed, film.n_frames - n, time.perf_counter() - start))
+                    total = film.n_frames if n <= film.n_frames else 0 # a header may declare fewer than there are
+                    progress(n, total, *pace(n - resumed, total - resumed, time.perf_counter() - start))
                     look = next(looks, None)
                     if look is None or (last.whole and in_segment >= segment): break
             notes = _what_was_wrong(film, n) if look is None else []

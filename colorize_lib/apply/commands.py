@@ -12,7 +12,7 @@ import argparse, contextlib, errno, json, math, os, re, sys, time, warnings
 from dataclasses import asdict
 from pathlib import Path
 
-from .planning import film_formats, is_film, is_film_name, plan, same_file, writable
+from .planning import film_formats, is_animation, is_film, is_film_name, plan, same_file, writable
 
 # %% ../../nbs/apply/04_commands.ipynb #8f049c73
 def _checked(kind, fits, wish):
@@ -43,7 +43,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
         return super()._get_help_string(action)
 
 _about = ('Colour photos, films, or line drawings. Each keeps its size, a photo its lightness, '
-          'a film its luma and its sound; the original is never touched.')
+          "a film its luma (Y') and its sound; the original is never touched.")
 _examples = '''examples:
   colorize grandma.jpg
   colorize scans/ --recursive -o coloured/
@@ -51,7 +51,10 @@ _examples = '''examples:
   colorize dragon.png --task sketch
   colorize car.jpg --hint 120,80,#c03020 --hint 300,40,skyblue
   colorize street.jpg --reference the_same_street_today.jpg
-  colorize film.mp4 -o film_in_color.mp4'''
+  colorize film.mp4 -o film_in_color.mp4
+
+A film that was stopped goes on where it was. GIF and animated WebP begin anew,
+are held in memory, and take no hints, --codec or --quality.'''
 
 # %% ../../nbs/apply/04_commands.ipynb #68264e70
 def colorize_parser()->argparse.ArgumentParser:
@@ -81,7 +84,7 @@ def _add_more(add):
     add('--hint', action='append', type=_hint, metavar='X,Y,COLOR',
         help='a colour that you know, at a pixel of the upright photo, perhaps with a radius; repeatable')
     add('--hints', metavar='FILE', help='hints from a JSON file, made for a photo of the same size; '
-        'those of a film have a time')
+        'those of a film have a time; GIF and animated WebP take none')
     add('--painted', metavar='PHOTO', help='hints from strokes that were painted over a copy of the photo')
     add('--reference', metavar='PHOTO', help='hints from a photo in colour that is like the one to colour')
     add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
@@ -143,12 +146,14 @@ def _do_film(job, args, colorizer, written):
     from colorize_lib.apply.films import Film
     from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError
+    if _told(args) and is_animation(job.photo): raise PhotoError(job.photo, 'GIF and animated WebP take no hints')
     if args.painted or args.reference: raise PhotoError(job.photo, '--painted and --reference are for photos')
     said = [time.perf_counter()]
     def progress(done, total, rate, left):
         if time.perf_counter() - said[0] < 5: return
         said[0] = time.perf_counter()
-        _say(f'{job.photo}: {done} of {total or "?"} frames, {rate:.1f} a second, {_clock(left)} left')
+        left = '' if left is None else f', {_clock(left)} left' # of a film that does not say how long it is
+        _say(f'{job.photo}: {done} of {total or "?"} frames, {rate:.1f} a second{left}')
     try:
         hints = [(0, o) for o in args.hint or []]
         if args.hints: hints += read_film_hints(args.hints, Film(job.photo).shown_size)

@@ -28,18 +28,27 @@ class Work:
         key, # dict: what the result follows from; if it has changed, the work begins anew
     ):
         self.out, self.folder, self.key = Path(out), Path(out).parent/f'.{Path(out).name}.work', key
-        try: self.folder.mkdir(exist_ok=True)
-        except OSError as e: raise FilmError(self.folder.parent, f'cannot be written to ({e.strerror})') from e
         self.lock = FileLock(self.folder/'lock')
-        try: self.lock.acquire(timeout=0)
-        except Timeout: raise FilmError(out, 'another process is working on it') from None
+        try:
+            self.folder.mkdir(exist_ok=True)
+            self.lock.acquire(timeout=0)
+        except Timeout: raise FilmError(out, 'another process is working on it') from None # also an `OSError`
+        except OSError as e: raise FilmError(self.folder.parent, f'cannot be written to ({e.strerror or e})') from e
+        try: self._begin(key)
+        except BaseException:
+            self.lock.release() # or the same call, once there is space again, would meet itself
+            raise
+
+    def _begin(self, key):
+        "Take over what is whole and was made with the same key, and throw away the rest"
         try: same = json.loads((self.folder/'key.json').read_text()) == key
         except (OSError, ValueError): same = False
         self.states = self._states() if same else []
         known = {f for i in range(len(self.states)) for f in self.names(i)} | {'lock'}
-        for old in self.folder.iterdir():
-            if old.name not in known: old.unlink()
-        with self._errors(), atomic_path(self.folder/'key.json') as part: part.write_text(json.dumps(key))
+        with self._errors():
+            for old in self.folder.iterdir():
+                if old.name not in known: old.unlink()
+            with atomic_path(self.folder/'key.json') as part: part.write_text(json.dumps(key))
 
     def names(self, i): return [f'{i:05}.nut', f'{i:05}.npz', f'{i:05}.json']
 
@@ -109,8 +118,9 @@ class FilmReport:
     notes: list = field(default_factory=list) # what changed or could not be carried over, in words
 
 def pace(
-    done, left, # frames
+    done, # frames
+    total, # frames; 0: not known
     seconds, # that the done ones took
-)->tuple: # frames a second, seconds left
+)->tuple: # frames a second, seconds left; None: not known
     "How fast the work is"
-    return done/seconds, max(0, left)*seconds/done
+    return done/seconds, (total - done)*seconds/done if total >= done else None

@@ -150,16 +150,13 @@ def _copied_streams(source, video, out, suffix, notes):
             copy.metadata.update(_kept(stream.metadata))
             copy.disposition = stream.disposition
         except Exception as e: # any of several errors, by the kind of stream
-            why = f'{suffix} cannot hold stream {stream.index} of it ({stream.type}, {kind}): choose a result in .mkv'
+            why = f'{suffix} cannot hold stream {stream.index} of it ({stream.type}, {kind})'
             raise FilmError(source.name, why) from e
     return new
 
 # %% ../../nbs/apply/10_film_writing.ipynb #b3f78b95
-def check_streams(
-    film, # a `Film`
-    suffix, # of the result
-)->list: # of notes: what cannot be carried over
-    "Can this container hold all that the film holds? Raises a `FilmError` if not"
+def _tried(film, suffix):
+    "Notes on a film that is made ready for a container, and not written"
     av, _ = import_video()
     notes, kind = [], _muxers.get(suffix, suffix[1:])
     with film.opened() as (box, video), film_errors(film.path, f'{suffix} cannot hold it'):
@@ -168,8 +165,24 @@ def check_streams(
             if _copied_streams(box, video, out, suffix, notes): out.start_encoding()
         except (av.error.FFmpegError, ValueError) as e:
             kinds = ', '.join(sorted({getattr(o.codec_context, 'name', o.type) for o in box.streams if o != video}))
-            raise FilmError(film.path, f'{suffix} cannot hold all of {kinds}: choose a result in .mkv') from e
+            raise FilmError(film.path, f'{suffix} cannot hold all of {kinds}') from e
     return notes
+
+def _fits(film, suffix):
+    try: _tried(film, suffix)
+    except FilmError: return False
+    return True
+
+def check_streams(
+    film, # a `Film`
+    suffix, # of the result
+)->list: # of notes: what cannot be carried over
+    "Can this container hold all that the film holds? Raises a `FilmError` if not, which says which one can"
+    try: return _tried(film, suffix)
+    except FilmError as e:
+        fits = [o for o in (film_suffix(film.path), '.mkv', '.mp4') if _fits(film, o)]
+        cure = f'choose a result in {fits[0]}' if fits else 'no other container can'
+        raise FilmError(e.name, f'{e.reason}: {cure}') from e
 
 # %% ../../nbs/apply/10_film_writing.ipynb #2077aa4c
 def _video_packets(film, stream, paths, times, last, by_dts):

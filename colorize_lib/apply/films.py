@@ -40,7 +40,7 @@ def film_errors(
     try: yield
     except FilmError: raise
     except (av.error.FFmpegError, OSError, ValueError, MemoryError) as e:
-        raise FilmError(path, f'{what} ({getattr(e, "strerror", None) or e or type(e).__name__})') from e
+        raise FilmError(path, f'{what} ({getattr(e, "strerror", None) or str(e) or type(e).__name__})') from e
 
 # %% ../../nbs/apply/08_films.ipynb #f6cac0c4
 def _gray_frame(av, y, fmt):

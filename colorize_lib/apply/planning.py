@@ -24,7 +24,9 @@ def is_animation(
     if Path(path).suffix.lower() not in ('.gif', '.webp'): return False
     from PIL import Image
     try:
-        with Image.open(file or path) as im: return getattr(im, 'n_frames', 1) > 1
+        with Image.open(file or path) as im:
+            try: return getattr(im, 'n_frames', 1) > 1
+            except Exception: return True # cut off behind its first picture, which is not all that there was
     except Exception: return False # whoever opens it says what is wrong with it
 
 def is_film(path): return Path(path).suffix.lower() in film_suffixes or is_animation(path)

@@ -53,9 +53,9 @@ def looks_alike(
     here, # a `Look`
     other, # the `Look` of another frame
     at, # `(h,w,2)`: where its pixels are there
-    tol=5., # L* that may differ in smooth places; more where there is texture
+    tol=5., # percent of white by which luma may differ in smooth places; more where there is texture
 )->np.ndarray: # `(h,w)` in [0,1]
-    "How alike the lightness around a pixel and around its place in another frame are"
+    "How alike the luma around a pixel and around its place in another frame are"
     _, cv2 = import_video()
     off = fetch(other.lum, at) - here.lum
     off -= np.median(off[::4, ::4]) # the light may have changed
@@ -67,7 +67,7 @@ def looks_alike(
 class Look:
     "What the filter knows of a frame"
     item: object = None      # whatever belongs to it
-    gray: np.ndarray = None  # `(h,w)` uint8, as small as the network sees it
+    gray: np.ndarray = None  # `(h,w)` uint8: luma from black to white, as small as the network sees it
     points: dict = field(default_factory=dict) # hints in it, from a hint's number to `[x, y, color, radius]`
     ab: np.ndarray = None    # `(h,w,2)`, CIE units: its colours, once they are known
     begins: bool = False     # a shot

@@ -85,7 +85,7 @@ class AppClip(AppPhoto):
     rate: float = 25.                          # frames a second
     colored: bytes = b''                       # the file of the result
     suffix: str = ''                           # and its suffix
-    pace: tuple = (0, 0, 0.)                   # frames done, of how many, seconds left
+    pace: tuple = (0, 0, 0.)                   # frames done, of how many, seconds left or None
     folder: TemporaryDirectory = field(default_factory=TemporaryDirectory)
 
     def go(self,

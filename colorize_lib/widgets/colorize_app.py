@@ -298,7 +298,8 @@ def _show_player(self:ColorizeApp):
 @patch
 def _say_pace(self:ColorizeApp, clip):
     done, total, left = clip.pace
-    text = f'colouring {clip.name}: {done} of {total} frames, {left:.0f} s left'
+    left = '' if left is None else f', {left:.0f} s left'
+    text = f'colouring {clip.name}: {done} of {total} frames{left}'
     self.notice.say(text if not clip.stopped else f'stopping {clip.name}', progress=done/total)
 
 # %% ../../nbs/widgets/07_colorize_app.ipynb #5b1e0c72
