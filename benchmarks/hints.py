@@ -389,7 +389,8 @@ def main(argv=None):
     add('photos', nargs='+', help='folders; for reach, the number of scenes')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin', 'channels', 'untrained'), default=['model', 'levin'])
+    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin', 'channels', 'untrained'),
+        default=['model', 'levin'])
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
     add('--points', type=int, default=50, help='hints from a reference')
