@@ -36,7 +36,7 @@ from colorize_lib.apply.hints_from import _matches, _places, hints_from
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.lab import denormalize_lab, get_task, lab_to_rgb, normalize_lab, rgb_to_lab
-from colorize_lib.networks.hint_attention import Described, HintedUnet
+from colorize_lib.networks.hint_attention import Described, HintedUnet, hint_points, place_of
 from colorize_lib.photos.pictures import open_photo, photo_files
 from colorize_lib.photos.samples import scene_and_crowns
 from colorize_lib.sketch.illustration import lift_colors
@@ -199,9 +199,28 @@ def channels_predictor(colorizer, gray):
     return predict
 
 
+def untrained_predictor(colorizer, gray):
+    "Of attention that has learned nothing: what is alike follows from the encoder's features, place and lightness"
+    x, pred, _ = HintedPhoto(colorizer, gray).encoded
+    with torch.no_grad(): levels = colorizer.model.base.encoder(x)[1:4] # at a quarter, an 8th and a 16th of the size
+    features = [F.interpolate(o/o.norm(dim=1).mean(), (64, 64), mode='bilinear')/1.6 for o in levels]
+    place = place_of(F.avg_pool2d(x, 4))/torch.tensor([.4, .4, .3]).view(3, 1, 1)
+    at = torch.cat([*features, place], 1)[0].flatten(1).T # (4096,C)
+    cells = F.avg_pool2d(pred, 4)[0].flatten(1).T
+    def predict(hints):
+        points, color, valid = [o[0] for o in hint_points(paint_hints(hints, gray.size, *x.shape[:1:-1]))]
+        points, color = points[valid > 0], color[valid > 0]
+        weights = (-torch.cdist(at, at[points]).pow(2)).exp()
+        moved = weights @ (color - cells[points])/(weights.sum(1, keepdim=True) + .03) # .03: where nothing is alike
+        moved = F.interpolate(moved.T.view(1, 2, 64, 64), x.shape[-2:], mode='bilinear')
+        return x, (pred + moved).clamp(-1, 1)
+    return predict
+
+
 def predictor(colorizer, gray, method):
     "A function of hints that returns lightness and colours as the network sees and predicts them"
-    if method == 'channels': return channels_predictor(colorizer, gray)
+    others = dict(channels=channels_predictor, untrained=untrained_predictor)
+    if method in others: return others[method](colorizer, gray)
     if method != 'levin':
         hinted = HintedPhoto(colorizer, gray)
         return lambda hints: hinted.predict(hints, within=method == 'model')
@@ -370,7 +389,8 @@ def main(argv=None):
     add('photos', nargs='+', help='folders; for reach, the number of scenes')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin', 'channels'), default=['model', 'levin'])
+    add('--methods', nargs='+', choices=('model', 'as_trained', 'levin', 'channels', 'untrained'),
+        default=['model', 'levin'])
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
     add('--points', type=int, default=50, help='hints from a reference')

@@ -248,6 +248,21 @@ def test_the_stop_key_waits_for_the_step_and_saves(learner, tmp_path, capsys, st
     assert rough.gan_losses == calm.gan_losses
 
 
+@pytest.mark.parametrize('step', [2, 5]) # of 4 batches an epoch
+def test_a_training_with_hints_goes_on_with_the_hints_it_would_have_had(scenes, tmp_path, step):
+    def go(folder, *cbs):
+        torch.manual_seed(0)
+        dls = colorize_dls(scenes, size=32, bs=8, task='grayscale_hints', device=torch.device('cpu'))
+        gan = PatchGANTrainer(PatchGAN(dls.task.n_in + dls.task.n_out, nf=4, n_down=2))
+        return fit(colorize_learner(dls, Unet(n_in=4, nf=4, n_down=2)), folder, epochs=2, minutes=0, cbs=[gan, *cbs])
+    calm = go(tmp_path/'calm')
+    with pytest.raises(SystemError): go(tmp_path/'rough', Crash('after', 'training', step))
+    rough = go(tmp_path/'rough')
+    for k, v in calm.model.state_dict().items(): assert torch.equal(v, rough.model.state_dict()[k]), k
+    assert rough.recorder.values == calm.recorder.values
+    assert rough.gan_losses == calm.gan_losses
+
+
 class EndEpoch(Callback):
     "Ends the epoch and the fit after a batch, as a budget does"
     order = 60

@@ -202,6 +202,21 @@ def test_one_table_of_all_methods(run):
     assert len(found.about['gan_losses']['paper']) == 2
 
 
+def test_methods_are_compared_on_photos_with_hints(run, scenes, tmp_path):
+    base = replace(TINY, task='grayscale_hints')
+    found = compare(scenes, tmp_path, ['l1', 'paper'], base=base, amount=64, unit='images', device=CPU)
+    plain = run[1]
+    assert list(found.table.index) == ['gray (no colour)', 'l1', 'paper', 'truth']
+    assert found.table.psnr['gray (no colour)'] == plain.table.psnr['gray (no colour)'] # hints are no part of it
+    more = found.table.weights['l1'] - plain.table.weights['l1']
+    assert more == 3*4*9 # three more channels into the first convolution
+    hinted, gray = found.pictures['input'].float(), found.pictures['gray (no colour)'].float()
+    chroma = [(o.amax(1) - o.amin(1)).flatten(1).amax(1) for o in (hinted, gray)]
+    assert (chroma[0] > 20).sum() >= 5 # of six photos, one in ten has no hint
+    assert chroma[1].max() < 5
+    assert Colorizer.load(tmp_path/'l1'/'generator.safetensors').config['task'] == 'grayscale_hints'
+
+
 def test_files_are_there_and_small(run):
     out, found = run
     kept = load_comparison(out)

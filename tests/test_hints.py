@@ -103,16 +103,17 @@ def test_a_plan_trains_the_attention_alone(photo_folder, tmp_path):
 def packaged(): return load_weights(weights_file('grayscale'))
 
 
-def test_without_hints_the_colours_are_those_of_the_base_network(packaged):
-    net, _ = packaged
-    base = LiteUnet(pretrained=False).eval()
+@pytest.mark.parametrize('model', ['grayscale', 'illustration'])
+def test_without_hints_the_colours_are_those_of_the_base_network(model):
+    net, _ = load_weights(weights_file(model))
+    base = LiteUnet(n_out=net.n_out, pretrained=False).eval()
     base.load_state_dict(net.base.state_dict())
     for h, w in ((128, 128), (100, 67)):
         lum = torch.rand(2, 1, h, w)*2 - 1
         with torch.no_grad():
             expected = base(lum)
             assert torch.equal(net(lum), expected)
-            assert torch.equal(net(torch.cat([lum, torch.zeros(2, 3, h, w)], 1)), expected)
+            assert torch.equal(net(torch.cat([lum, torch.zeros(2, net.n_out + 1, h, w)], 1)), expected)
 
 
 def test_as_many_points_as_there_are_make_the_same_colours(packaged):
@@ -378,6 +379,34 @@ def test_levin_fills_what_edges_enclose():
     out = levin(lum, ab, mask)
     assert np.allclose(out[:, 2:22, 1:10].mean((1, 2)), (.5, -.2), atol=.05)
     assert np.abs(out[:, :, 15:]).max() < .1
+
+
+def test_untrained_attention_adds_the_difference_where_things_are_alike(colorizer):
+    from benchmarks.hints import predictor
+    scene = Image.new('L', (256, 256), 60)
+    scene.paste(200, (0, 0, 256, 80)) # a bright sky over dark ground
+    predict = predictor(colorizer, scene.convert('RGB'), 'untrained')
+    _, before = predict([])
+    _, after = predict([Hint(60.5, 180.5, (120, 30, 30), 6.)])
+    assert torch.equal(before, HintedPhoto(colorizer, scene.convert('RGB')).unhinted[1])
+    wanted = rgb_to_lab(torch.tensor([120, 30, 30]).view(3, 1, 1)/255)[1:, 0, 0]/110
+    moved, all_of_it = (after - before)[0], wanted - before[0, :, 180, 60]
+    assert torch.allclose(moved[:, 180, 60], all_of_it/1.03, atol=.02) # 1.03: its own weight, and the null hint's
+    assert moved[:, :60].norm(dim=0).max() < .05*all_of_it.norm()
+    near = np.exp(-((200 - 60)/256/.4)**2) # what is left of its weight at the other end of the ground
+    assert torch.allclose(moved[:, 180, 200], all_of_it*near/(near + .03), atol=.02)
+
+
+def test_the_card_has_the_measured_curve(colorizer):
+    "Gain and interval of each number of hints, as `benchmarks.hints` has written them"
+    import pandas as pd
+    from conftest import ROOT
+    df = pd.read_csv(ROOT/'benchmarks'/'hints.csv')
+    df = df[(df.method == 'model') & (df.hints > 0)]
+    rows = [line.strip('| ').split(' | ') for line in weights_file('grayscale').with_suffix('.md').read_text(
+        encoding='utf-8').splitlines() if line.startswith(('| hints', '| dB gained', '| 95% interval'))]
+    assert rows == [['hints', *map(str, df.hints)], ['dB gained', *[f'{o:.2f}' for o in df.gain]],
+                    ['95% interval', *[f'±{1.96*o:.2f}' for o in df['sem']]]]
 
 
 def test_more_hints_are_worth_more(colorizer):
