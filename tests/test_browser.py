@@ -537,6 +537,7 @@ def explorers(tmp_path_factory):
     yield from serve(['voila', str(folder/'explorers.ipynb')], '/', folder)
 
 
+@pytest.mark.slow
 def test_explorers_by_keyboard_and_a_training_that_is_watched(page, explorers, artifacts):
     page.goto(explorers)
     page.locator('.clz-curves polyline').first.wait_for()

@@ -333,6 +333,7 @@ def test_all_of_it_by_keyboard(page, photo, artifacts): # noqa: F811
     page.locator('#status', has_text='1 hint.').wait_for()
 
 
+@pytest.mark.slow
 def test_several_photos_cancelled_and_gone_on_with(page, photo, tmp_path):
     files = []
     for i in range(6):
@@ -410,6 +411,7 @@ def test_what_cannot_be_coloured_is_named_and_the_rest_goes_on(page, photo, tmp_
     page.screenshot(path=artifacts/'web_broken.png')
 
 
+@pytest.mark.slow
 def test_unusual_pictures_are_coloured_and_explained(page, photo, tmp_path):
     small = Image.open(photo).resize((200, 150))
     small.convert('CMYK').save(tmp_path/'print.jpg')
