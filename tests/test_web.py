@@ -47,10 +47,15 @@ def served(handler, folder=ROOT):
 
 
 @pytest.fixture(scope='module')
-def site(browser): # noqa: F811
-    "The page's address"
+def built():
+    "The page's files are those of this checkout"
     if not (web.VENDOR/'runtime.txt').exists(): pytest.skip('no test of the page: make web fetches its runtime, once')
     web.build()
+
+
+@pytest.fixture(scope='module')
+def site(browser, built): # noqa: F811
+    "The page's address"
     server, address = served(Plain)
     yield address
     server.shutdown()
@@ -191,7 +196,7 @@ def test_the_palette_is_the_apps(run):
 
 # ---- the files
 
-def test_a_first_visit_fetches_20_megabytes_at_most(site):
+def test_a_first_visit_fetches_20_megabytes_at_most(built):
     files = json.loads((web.VENDOR/'files.json').read_text())
     sizes = {name: (web.WEB/name).stat().st_size for name in files['files']}
     assert sizes == {name: o['bytes'] for name, o in files['files'].items()}
@@ -510,7 +515,7 @@ def test_a_missing_runtime_is_named(browser, site): # noqa: F811
 
 # ---- without a connection
 
-def test_offline_after_the_first_visit_and_with_threads(browser, photo): # noqa: F811
+def test_offline_after_the_first_visit_and_with_threads(browser, built, photo): # noqa: F811
     server, site = served(Plain)
     with watched(browser, site) as context:
         page = context.new_page()
@@ -530,7 +535,7 @@ def test_offline_after_the_first_visit_and_with_threads(browser, photo): # noqa:
 
 
 @pytest.fixture(scope='module')
-def with_gpu(browser): # noqa: F811
+def with_gpu(browser, built): # noqa: F811
     "A browser whose WebGPU runs on the processor, so that it is there on any machine"
     flags = '--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'
     browser = browser.browser_type.launch(executable_path=CHROMIUM, args=flags)
@@ -572,7 +577,7 @@ def test_the_runtime_for_webgpu_is_kept_where_it_was_used(with_gpu, photo):
         assert not context.errors
 
 
-def test_a_new_version_is_offered(browser, tmp_path): # noqa: F811
+def test_a_new_version_is_offered(browser, built, tmp_path): # noqa: F811
     folder = shutil.copytree(web.WEB, tmp_path/'web')
     server, site = served(Plain, tmp_path)
     with watched(browser, site) as context:
@@ -618,7 +623,7 @@ class Other(Plain):
         super().do_GET()
 
 
-def test_the_server_of_make_web_tells_the_worker_on_the_first_visit(browser, photo): # noqa: F811
+def test_the_server_of_make_web_tells_the_worker_on_the_first_visit(browser, built, photo): # noqa: F811
     (server, site), (other, elsewhere) = served(web.Handler), served(Other)
     with watched(browser, site, service_workers='block') as context: # as before the service worker is there
         page = context.new_page()
