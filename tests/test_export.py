@@ -22,9 +22,11 @@ from colorize_lib.apply.video import Look
 from colorize_lib.engine.files import WeightsError
 from colorize_lib.engine.weights import generators
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
-from colorize_lib.photos.pictures import PhotoError, open_photo
+from colorize_lib.photos.pictures import PhotoError, open_photo, rgb_array, rgb_tensor
 from colorize_lib.photos.samples import carried_photos, paint_scene
 from colorize_lib.sketch.drawings import draw_house
+from colorize_lib.sketch.line_art import line_art
+from colorize_lib.sketch.sketch import to_sketch
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
@@ -101,6 +103,36 @@ def test_drawings(tmp_path):
         assert np.abs(a - b).max() <= 1
 
 
+@pytest.fixture(scope='module')
+def drawing_model(tmp_path_factory):
+    "The path of the packaged model for drawings as ONNX, which predicts lightness too and spreads hints"
+    return export_onnx('illustration', tmp_path_factory.mktemp('drawings')/'illustration.onnx')[0]
+
+
+def drawings():
+    "By programs, and the lines of a photo"
+    art = rgb_array(torch.from_numpy(line_art(3, 160).lines).expand(3, -1, -1))
+    photo = rgb_tensor(open_photo(carried_photos()[2]).resize((300, 200)))
+    lines = rgb_array(to_sketch(photo[None])[0].expand(3, -1, -1))
+    return [draw_house(200), draw_house(300).resize((290, 150)), Image.fromarray(art), Image.fromarray(lines)]
+
+
+@pytest.mark.parametrize('hints', [(), [(.5, .7, '#c03020')],
+                                   [(.3, .6, 'gold'), (.6, .8, 'teal'), (.8, .2, 'navy', 9)]], ids=len)
+def test_drawings_with_hints(drawing_model, hints):
+    names = ['illustration.hints.onnx', 'illustration.json', 'illustration.onnx', 'illustration.places.onnx']
+    assert sorted(p.name for p in drawing_model.parent.iterdir()) == names
+    reference, exported = Colorizer.load('illustration', 'cpu', 'fp32'), Colorizer.load(drawing_model)
+    assert exported.network.takes_hints and exported.scales == reference.scales == [1, 1.5]
+    for drawing in (o.convert('RGB') for o in drawings()):
+        w, h = drawing.size
+        told = [(int(x*w), int(y*h), *more) for x, y, *more in hints]
+        a, b, plain = [np.asarray(o(drawing, hints=t), int) for o, t in
+                       ((reference, told), (exported, told), (reference, ()))]
+        assert np.abs(a - b).max() <= 1
+        assert (np.abs(a - plain).max() > 30) == bool(hints) # they do something
+
+
 @pytest.mark.parametrize('name, kwargs', [('unet', dict(nf=8, n_down=2)), ('pix2pix_unet', {}), ('lite_unet', {}),
                                           ('bin_classifier', dict(nf=8, n_down=2)), ('resnet_unet', {})])
 def test_other_networks(name, kwargs, tmp_path):
@@ -171,6 +203,25 @@ save_photo(colorizer({str(tmp_path/"a.png")!r}, hints=hints), {str(tmp_path/"b.j
 list(colorizer.many({str(tmp_path)!r}))
 print([o for o in ("torch", "fastai", "onnx", "matplotlib") if o in sys.modules])''')
     assert said.strip() == '[]'
+
+
+def test_drawings_and_their_hints_do_not_import_torch(drawing_model, tmp_path):
+    draw_house(120).save(tmp_path/'a.png')
+    said = fresh(f'''import sys
+from colorize_lib.apply.colorizer import Colorizer, save_photo
+colorizer = Colorizer.load({str(drawing_model)!r})
+save_photo(colorizer({str(tmp_path/"a.png")!r}), {str(tmp_path/"plain.png")!r})
+save_photo(colorizer({str(tmp_path/"a.png")!r}, hints=[(60, 80, "red")]), {str(tmp_path/"hinted.png")!r})
+print([o for o in ("torch", "fastai", "onnx", "matplotlib") if o in sys.modules])''')
+    assert said.strip() == '[]'
+    plain, hinted = [np.asarray(Image.open(tmp_path/f'{o}.png'), int) for o in ('plain', 'hinted')]
+    assert np.ptp(plain, axis=-1).mean() > 3 and np.abs(plain - hinted).max() > 30
+
+
+def test_films_and_references_still_import_torch():
+    "README says so: mend its sentence when one of them no longer does"
+    for module in ('hints_from', 'color_video'):
+        assert fresh(f'import sys, colorize_lib.apply.{module}; print("torch" in sys.modules)').strip() == 'True'
 
 
 def test_the_command_colours_without_torch(model, tmp_path):

@@ -198,6 +198,31 @@ def test_no_badge_while_the_address_is_a_placeholder():
     assert rewritten(with_badges, 'https://github.com/OWNER/colorize_lib', 'nbs/index.ipynb') == first
 
 
+def page_on_the_site():
+    "Where the docs workflow puts web/"
+    sys.path.insert(0, str(ROOT/'tools'))
+    from badges import site
+    from nbdev.config import get_config
+    return site(get_config(ROOT).git_url) + '/web/'
+
+
+def test_the_first_thing_on_the_site_is_the_page_that_colours_photos():
+    texts = [source(c) for c in CELLS[ROOT/'nbs/index.ipynb'] if c['cell_type'] == 'markdown'][1:]
+    links = [link for text in texts for link in re.findall(r'\]\(([^)\s]+)\)', text)]
+    assert links[0] == page_on_the_site()
+    assert [path.name for path in NOTEBOOKS if any('web/README.md' in source(c) for c in CELLS[path])] == [] # not there
+    assert f'({page_on_the_site()})' in README
+    docs = (ROOT/'.github/workflows/docs.yaml').read_text()
+    assert docs.index('tools/badges.py') < docs.index('nbdev-docs') < docs.index('cp -r web _docs/web')
+
+
+def test_links_to_the_page_follow_the_projects_address():
+    from badges import rewritten
+    ours, theirs = [f'[A page](https://{o}.github.io/colorize_lib/web/)' for o in ('OWNER', 'some-one')]
+    assert theirs in rewritten([ours], 'https://github.com/some-one/colorize_lib', 'a')[0]
+    assert rewritten([theirs], 'https://github.com/OWNER/colorize_lib', 'a') == [ours]
+
+
 # ---- every exported thing is seen running near its definition
 
 # shown finished before it is built: it cannot run before all of its methods are there

@@ -11,6 +11,7 @@ import threading
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -20,12 +21,13 @@ from PIL import Image
 from colorize_lib.apply.colorizer import Colorizer, render_size
 from colorize_lib.apply.hints import read_hints, write_hints
 from colorize_lib.apply.recolor import recolor
+from colorize_lib.engine.weights import generators, save_weights
 from colorize_lib.lab import lab_to_rgb
-from colorize_lib.photos.samples import carried_photos
+from colorize_lib.photos.samples import carried_photos, paint_scene
 from colorize_lib.widgets.hint_state import at_lightness, color_name, lab_of, usual_colors
 from colorize_lib.widgets.lab_explorer import gamut_slice
 from conftest import ROOT
-from test_browser import artifacts, browser # noqa: F401 (fixtures)
+from test_browser import CHROMIUM, artifacts, browser # noqa: F401 (fixtures)
 
 sys.path.insert(0, str(ROOT/'tools'))
 import web # noqa: E402
@@ -45,10 +47,15 @@ def served(handler, folder=ROOT):
 
 
 @pytest.fixture(scope='module')
-def site(browser): # noqa: F811
-    "The page's address"
+def built():
+    "The page's files are those of this checkout"
     if not (web.VENDOR/'runtime.txt').exists(): pytest.skip('no test of the page: make web fetches its runtime, once')
     web.build()
+
+
+@pytest.fixture(scope='module')
+def site(browser, built): # noqa: F811
+    "The page's address"
     server, address = served(Plain)
     yield address
     server.shutdown()
@@ -187,6 +194,38 @@ def test_the_palette_is_the_apps(run):
     assert run('lab', 'm.rgbOf(50, 20, -30)') == pytest.approx(right, abs=1e-4)
 
 
+# ---- the files
+
+def test_a_first_visit_fetches_20_megabytes_at_most(built):
+    files = json.loads((web.VENDOR/'files.json').read_text())
+    sizes = {name: (web.WEB/name).stat().st_size for name in files['files']}
+    assert sizes == {name: o['bytes'] for name, o in files['files'].items()}
+    unlisted = sum((web.WEB/o).stat().st_size for o in ('sw.js', 'vendor/files.json'))
+    first = sum(sizes[o] for o in files['first']) + unlisted
+    runtime = sum(sizes[f'vendor/{web.packed(o)}'] for o in web.WASM)
+    assert runtime < 4e6 # the rest is ours
+    assert first < 12.5e6
+    assert first + sum(sizes[f'vendor/{web.packed(o)}'] for o in web.WEBGPU) < 20e6 # with a graphics processor
+    assert f'<span id="bytes">{sum(sizes[o] for o in files["first"])/1e6:.0f} MB<' in (web.WEB/'index.html').read_text()
+
+
+def test_a_model_that_the_page_cannot_use_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(web, 'VENDOR', tmp_path/'vendor')
+    monkeypatch.setattr(web, 'fetch_runtime', lambda: None)
+    (tmp_path/'letter.safetensors').write_text('Dear Sir')
+    config = dict(generator='unet', kwargs=dict(nf=8, n_down=2), task='grayscale', size=64)
+    plain = save_weights(generators['unet'](**config['kwargs']), tmp_path/'plain.safetensors', config)
+    for model, words in (('nowhere', 'no such file, and no model of this name'),
+                         ('sketch', 'the page needs a model for photos that takes hints'),
+                         (str(plain), 'the page needs a model for photos that takes hints'),
+                         (str(tmp_path/'letter.safetensors'), 'letter.safetensors: ')):
+        monkeypatch.setattr(sys, 'argv', ['web.py', '--build', '--model', model])
+        with pytest.raises(SystemExit, match=words) as e: web.main()
+        assert str(e.value).startswith(model)
+        assert len(str(e.value)) > len(f'{model}: {words}') # the cure
+        assert [p.name for p in web.VENDOR.iterdir()] == []
+
+
 # ---- photos in, photos out
 
 def test_a_photo_in_and_the_colorizers_picture_out(page, photo, colorizer, artifacts): # noqa: F811
@@ -253,12 +292,15 @@ def test_hints_give_the_colorizers_picture_and_its_file(page, photo, colorizer, 
     stage = page.locator('.hint-stage')
     box = stage.bounding_box()
     stage.click(position=dict(x=box['width']*.5, y=box['height']*.9))
-    n = stage.get_attribute('data-pictures')
-    page.locator('.group:nth-child(2) .color').nth(4).click()
-    page.locator(f'.hint-stage:not([data-pictures="{n}"])').wait_for()
+    def another(act):
+        "Wait for the picture that follows"
+        n = stage.get_attribute('data-pictures')
+        act()
+        page.locator(f'.hint-stage:not([data-pictures="{n}"])').wait_for()
+    another(page.locator('.group:nth-child(2) .color').nth(4).click)
     field = page.get_by_label('Hex code or CSS name')
     field.fill('steelblue')
-    field.press('Enter')
+    another(lambda: field.press('Enter'))
     page.locator('#status', has_text='Hint 1 of 1: steelblue #4682b4').wait_for()
     page.screenshot(path=artifacts/'web_hint.png')
     with page.expect_download() as download: page.get_by_role('button', name='Save hints').click()
@@ -363,12 +405,35 @@ def test_several_photos_cancelled_and_gone_on_with(page, photo, tmp_path):
     page.locator('#oops', has_text='pasted.txt: not a picture').wait_for()
 
 
-def test_the_page_does_not_freeze(page, photo):
-    page.locator('body[data-backend]').wait_for()
+@pytest.mark.parametrize('how', ['drop', 'paste'])
+def test_a_photo_that_is_dropped_or_pasted(page, colorizer, how):
+    file = BytesIO()
+    (scene := paint_scene(4, 120)).save(file, 'PNG')
+    page.evaluate("""([how, content]) => { const data = new DataTransfer()
+        const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0))
+        data.items.add(new File([bytes], 'scene.png', { type: 'image/png' }))
+        const event = how === 'drop' ? new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })
+            : new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
+        document.body.dispatchEvent(event)
+        if (!event.defaultPrevented) throw new Error('the browser would open the photo in place of the page') }""",
+        [how, base64.b64encode(file.getvalue()).decode()])
+    shown(page, 'scene.png')
+    name, result = downloaded(page)
+    assert name == 'scene_color.png'
+    assert differ(result, colorizer(scene))[0] < .1
+
+
+def watch_for_gaps(page):
+    "From now on `window.longest` is the longest time, in ms, in which the page did nothing"
     page.evaluate("""() => { let last = performance.now(); window.longest = 0
         setInterval(() => { const now = performance.now()
             window.longest = Math.max(window.longest, now - last)
             last = now }, 10) }""")
+
+
+def test_the_page_does_not_freeze(page, photo):
+    page.locator('body[data-backend]').wait_for()
+    watch_for_gaps(page)
     start = time.perf_counter()
     put(page, photo)
     shown(page, 'cup.png')
@@ -452,7 +517,7 @@ def test_a_missing_runtime_is_named(browser, site): # noqa: F811
 
 # ---- without a connection
 
-def test_offline_after_the_first_visit_and_with_threads(browser, photo): # noqa: F811
+def test_offline_after_the_first_visit_and_with_threads(browser, built, photo): # noqa: F811
     server, site = served(Plain)
     with watched(browser, site) as context:
         page = context.new_page()
@@ -471,7 +536,50 @@ def test_offline_after_the_first_visit_and_with_threads(browser, photo): # noqa:
         assert not context.errors
 
 
-def test_a_new_version_is_offered(browser, tmp_path): # noqa: F811
+@pytest.fixture(scope='module')
+def with_gpu(browser, built): # noqa: F811
+    "A browser whose WebGPU runs on the processor, so that it is there on any machine"
+    flags = '--no-sandbox', '--disable-dev-shm-usage', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'
+    browser = browser.browser_type.launch(executable_path=CHROMIUM, args=flags)
+    with browser.new_context() as context:
+        page = context.new_page()
+        server, site = served(Plain)
+        page.goto(site + 'icon.svg')
+        found = page.evaluate('async () => Boolean(await navigator.gpu?.requestAdapter())')
+        server.shutdown()
+    if not found: pytest.skip('no test of WebGPU: this Chromium has no software adapter')
+    yield browser
+    browser.close()
+
+
+@pytest.mark.slow
+def test_the_runtime_for_webgpu_is_kept_where_it_was_used(with_gpu, photo):
+    server, site = served(Plain)
+    kept = '''async () => { const cache = await caches.open((await caches.keys())[0])
+        return (await cache.keys()).map(o => new URL(o.url).pathname) }'''
+    used = {f'/web/vendor/{web.packed(o)}' for o in web.WEBGPU}
+    with watched(with_gpu, site) as context:
+        page = context.new_page()
+        page.goto(site)
+        page.locator('body[data-offline=ready]').wait_for()
+        assert not used & {*page.evaluate(kept)} # this adapter is none that the page would choose
+        page.goto(site + '?backend=webgpu')
+        page.locator('body[data-offline=ready]').wait_for()
+        assert used <= {*page.evaluate(kept)}
+        without = '''async names => { const cache = await caches.open((await caches.keys())[0])
+            for (const name of names) if (!await cache.delete(name)) throw new Error(name) }'''
+        page.evaluate(without, [f'/web/vendor/{web.packed(o)}' for o in web.WASM]) # or it would take that one
+        context.set_offline(True)
+        server.shutdown()
+        server.server_close()
+        page.goto(site + '?backend=webgpu')
+        page.locator('body[data-backend]').wait_for()
+        put(page, photo)
+        shown(page, 'cup.png')
+        assert not context.errors
+
+
+def test_a_new_version_is_offered(browser, built, tmp_path): # noqa: F811
     folder = shutil.copytree(web.WEB, tmp_path/'web')
     server, site = served(Plain, tmp_path)
     with watched(browser, site) as context:
@@ -509,6 +617,32 @@ def test_nothing_can_be_sent_anywhere_else(browser, site): # noqa: F811
         assert page.evaluate(header) == policy # for the worker, by the service worker
 
 
+class Other(Plain):
+    "Another server, which notes what it is asked"
+    asked = []
+    def do_GET(self):
+        self.asked.append(self.path)
+        super().do_GET()
+
+
+def test_the_server_of_make_web_tells_the_worker_on_the_first_visit(browser, built, photo): # noqa: F811
+    (server, site), (other, elsewhere) = served(web.Handler), served(Other)
+    with watched(browser, site, service_workers='block') as context: # as before the service worker is there
+        page = context.new_page()
+        answer = page.goto(site)
+        assert answer.headers['content-security-policy'] == web.policy()
+        page.locator('body[data-backend]').wait_for()
+        assert page.evaluate('crossOriginIsolated') is True
+        worker = next(o for o in page.workers if o.url.endswith('js/worker.js'))
+        fetch = "url => fetch(url, { mode: 'no-cors' }).then(() => 'answered', () => 'refused')"
+        assert worker.evaluate(fetch, elsewhere + 'icon.svg') == 'refused'
+        assert worker.evaluate(fetch, site + 'icon.svg') == 'answered'
+        assert Other.asked == [] # refused before it was sent
+        put(page, photo)
+        shown(page, 'cup.png') # by threads, which the policy allows
+    for o in (server, other): o.shutdown()
+
+
 # ---- looks
 
 def test_on_a_phone_in_the_dark_without_motion(browser, site, photo, artifacts): # noqa: F811
@@ -527,7 +661,9 @@ def test_on_a_phone_in_the_dark_without_motion(browser, site, photo, artifacts):
         swatch = page.locator('.group:nth-child(2) .color').nth(2)
         swatch.tap()
         page.locator('.hint-stage .point').wait_for()
-        page.screenshot(path=artifacts/'web_phone_hint.png', full_page=True)
+        assert page.locator('.keys').is_hidden() # it has none
+        page.set_viewport_size(dict(width=390, height=1400)) # a picture of the full page would be one with a mouse
+        page.screenshot(path=artifacts/'web_phone_hint.png')
         assert swatch.bounding_box()['width'] >= 36 # as wide as a finger
         assert page.evaluate('document.documentElement.scrollWidth <= innerWidth')
         assert page.locator('.mark').evaluate('e => getComputedStyle(e).animationName') == 'none'
@@ -555,8 +691,14 @@ def test_each_control_has_a_name(page, photo):
 def test_twelve_megapixels(page, colorizer, tmp_path):
     from benchmarks.colorizer import make_photo
     make_photo(path := tmp_path/'large.jpg', 4000, 3000)
+    page.locator('body[data-backend]').wait_for()
+    watch_for_gaps(page)
+    start = time.perf_counter()
     put(page, path)
     page.locator('.strip [data-state=done]').wait_for(timeout=120_000)
     name, result = downloaded(page)
+    took, longest = 1000*(time.perf_counter() - start), page.evaluate('window.longest')
+    print(f'shown and saved in {took:.0f} ms, in which the page answered nothing for at most {longest:.0f} ms')
+    assert longest < max(300, took/4)
     assert (name, result.size) == ('large_color.jpg', (4000, 3000))
     assert differ(result, colorizer(path))[0] < 2

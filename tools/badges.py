@@ -1,4 +1,4 @@
-"""Write README's and the notebooks' badges, and the notebooks' install cells, from the project's address;
+"""Write README's and the notebooks' badges, links to the page in web/ and install cells, from the project's address;
 and what the tutorials ask of Kaggle and Colab.
 
 The address has one home, `[project.urls]` in pyproject.toml. After changing it there, run `make badges`.
@@ -13,6 +13,7 @@ from nbdev.config import get_config
 ROOT = Path(__file__).resolve().parent.parent
 SPAN = re.compile(r'\n*<!-- badges -->.*?<!-- /badges -->', re.S)
 INSTALL = re.compile(r'(colorize_lib(?:\[\w+\])? @ git\+)[^"]+')
+PAGE = re.compile(r'https://[\w-]+\.github\.io/\w+(?=/web/)') # the site, in links to the page that colours photos
 CAREFUL = '# Installs what is missing, and nothing else' # a cell with this line is `install_cell`
 ASKS_FOR = dict( # in a tutorial's metadata: a GPU (on Kaggle two of them) and the internet
     accelerator='GPU', colab=dict(gpuType='T4', provenance=[]),
@@ -51,9 +52,14 @@ if not importlib.util.find_spec('colorize_lib'):
 %config InlineBackend.figure_formats = ['jpeg']"""
 
 
+def site(repo_url):
+    "Where GitHub serves the pages of a repository"
+    return re.sub('https://github.com/([^/]+)/', r'https://\1.github.io/', repo_url)
+
+
 def rewritten(sources, repo_url, path):
-    "The texts of a notebook's cells with badges under the first one's title, and install lines, for `repo_url`"
-    sources = [SPAN.sub('', o) for o in sources]
+    "The texts of a notebook's cells with badges under the first one's title, links and install lines, for `repo_url`"
+    sources = [PAGE.sub(site(repo_url), SPAN.sub('', o)) for o in sources]
     sources[0] += badges(repo_url, path)
     return [install_cell(repo_url) if CAREFUL in o else INSTALL.sub(rf'\g<1>{repo_url}', o) for o in sources]
 
@@ -62,7 +68,7 @@ def main():
     repo_url = get_config(ROOT).git_url
     readme = ROOT/'README.md'
     title, rest = readme.read_text(encoding='utf-8').split('\n', 1)
-    text = title + badges(repo_url, 'nbs/index.ipynb') + '\n' + SPAN.sub('', '\n' + rest)[1:]
+    text = title + badges(repo_url, 'nbs/index.ipynb') + '\n' + PAGE.sub(site(repo_url), SPAN.sub('', '\n' + rest)[1:])
     readme.write_text(text, encoding='utf-8')
     for f in sorted((ROOT/'nbs').rglob('*.ipynb')):
         nb = read_nb(f)

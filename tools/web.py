@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import shutil
 import sys
 import tarfile
@@ -68,12 +69,16 @@ def export_network(model):
     if made.exists() and made.read_text() == source: return
     from colorize_lib.apply.colorizer import Colorizer # not above: PyTorch takes time, and a server does not need it
     from colorize_lib.apply.export import export_onnx
-    colorizer = Colorizer.load(path, device='cpu')
-    if colorizer.task.takes != 'photo' or not colorizer.takes_hints:
-        raise SystemExit(f'{model}: the page needs a model for photos that takes hints, such as the packaged grayscale')
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(colorizer, Path(folder)/'grayscale.onnx')
-        for path in Path(folder).glob('grayscale*'): shutil.copy(path, VENDOR/path.name)
+    from colorize_lib.engine.files import WeightsError
+    try:
+        colorizer = Colorizer.load(path, device='cpu')
+        if colorizer.task.takes != 'photo' or not colorizer.takes_hints:
+            cure = 'Such a one is the packaged grayscale'
+            raise WeightsError(model, 'the page needs a model for photos that takes hints', cure)
+        with tempfile.TemporaryDirectory() as folder:
+            export_onnx(colorizer, Path(folder)/'grayscale.onnx')
+            for path in Path(folder).glob('grayscale*'): shutil.copy(path, VENDOR/path.name)
+    except WeightsError as e: raise SystemExit(str(e)) from None
     made.write_text(source)
 
 
@@ -121,14 +126,20 @@ def build(model='grayscale'):
     write_list()
 
 
+def policy():
+    "What the page may do: the same words as in index.html, which cannot tell them to the worker"
+    return re.search(r'Content-Security-Policy" content="([^"]+)"', (WEB/'index.html').read_text())[1]
+
+
 class Handler(SimpleHTTPRequestHandler):
-    "A static server that isolates the page, so that it may use threads from the first visit on"
+    "A static server that isolates the page, so that it may use threads from the first visit on, and keeps its policy"
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {
         '.js': 'text/javascript', '.mjs': 'text/javascript', '.webmanifest': 'application/manifest+json',
         '.bin': 'application/octet-stream'}
     def end_headers(self):
         for part in 'Opener-Policy same-origin', 'Embedder-Policy require-corp', 'Resource-Policy same-origin':
             self.send_header('Cross-Origin-' + part.split()[0], part.split()[1])
+        self.send_header('Content-Security-Policy', policy())
         self.send_header('Cache-Control', 'no-cache')
         super().end_headers()
 

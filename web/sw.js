@@ -32,15 +32,19 @@ async function fill() {
   await cache.put(listPath, answer)
 }
 
+/** What not every visitor needs, such as the runtime for WebGPU, is kept where it was used: it will be needed again */
+async function keep(paths) {
+  const cache = await caches.open(name), { files } = await (await cache.match(listPath)).json()
+  for (const path of paths) if (files[path] && !await cache.match(path)) await cache.put(path, await fetched(path, files[path]))
+}
+
 async function answerTo(request) {
   const url = new URL(request.url), scope = new URL(registration.scope), path = url.pathname.slice(scope.pathname.length) || "index.html"
   const cache = await caches.open(name)
   if (url.search === "?newest") return fetch(request) // so that a new version is found
   const found = await cache.match(path)
   if (found) return withHeaders(found)
-  const answer = await fetch(request)
-  if (answer.ok && path.endsWith(".gz.bin")) await cache.put(path, answer.clone()) // the runtime for WebGPU
-  return withHeaders(answer)
+  return withHeaders(await fetch(request))
 }
 
 addEventListener("install", e => e.waitUntil(fill()))
@@ -48,7 +52,10 @@ addEventListener("activate", e => e.waitUntil((async () => {
   for (const old of await caches.keys()) if (old.startsWith("colours ") && old !== name) await caches.delete(old)
   await clients.claim()
 })()))
-addEventListener("message", e => { if (e.data === "take over") skipWaiting() })
+addEventListener("message", e => {
+  if (e.data === "take over") skipWaiting()
+  else e.waitUntil(keep(e.data.keep).catch(() => {}).then(() => e.ports[0].postMessage("done"))) // without them, WebAssembly does
+})
 addEventListener("fetch", e => {
   const url = new URL(e.request.url)
   if (e.request.method === "GET" && url.origin === location.origin && url.href.startsWith(registration.scope)) e.respondWith(answerTo(e.request))

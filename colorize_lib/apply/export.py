@@ -221,7 +221,7 @@ def compare_onnx(
 
 # %% ../../nbs/apply/18_export.ipynb #3b4a2a22
 def _parser():
-    p = argparse.ArgumentParser('colorize-export', description='Write a model as ONNX files, which need no PyTorch.')
+    p = argparse.ArgumentParser('colorize-export', description='Write a model as ONNX files; they run without PyTorch.')
     p.add_argument('out', metavar='FILE.onnx', help='the file to write; its parts are written beside it')
     p.add_argument('--model', default='grayscale', help='a .safetensors file, or the name of a model in the package')
     p.add_argument('--weights', choices=('fp32', 'fp16', 'int8'), default='fp16', help='how the file keeps numbers')

@@ -188,7 +188,8 @@ async function start() {
   takeFiles(document.body, take) // first of all: a browser would open a photo that is dropped on a page that does not listen
   const wanted = new URL(location.href).searchParams.get("backend") ?? undefined
   const loaded = jobs.run("load", { backend: wanted }, state => { if (!gallery.photos.length) progress(state) })
-  loaded.catch(() => {}).then(() => keepOffline($("offline"))) // if it fails, a new version may be the cure
+  const used = loaded.then(({ files }) => files, () => []) // if it fails, a new version may be the cure
+  used.then(files => keepOffline($("offline"), files))
   const json = name => fetch(new URL(name, vendor)).then(answer => answer.json())
   const [list, usual, names] = await Promise.all([fileList(), json("usual_colors.json"), json("color_names.json")])
   editor = new Editor($("editor"), new Colors(usual, names), { look, render, say })

@@ -38,6 +38,7 @@ export class Network {
     let arrived = 0
     const onBytes = n => tell((arrived += n) / total, total)
     const [config, ...rest] = await Promise.all(files.map(o => checkedFile(list, o, onBytes)))
+    this.files = Object.values(runtime).map(o => `vendor/${o}`)
     this.config = JSON.parse(new TextDecoder().decode(config)).config
     this.ort = await import(vendor + runtime.module)
     const { env } = this.ort

@@ -112,7 +112,10 @@ async function save(job) {
 }
 
 const actions = {
-  load: async job => ({ backend: (await load(job)).network.backend }),
+  load: async job => {
+    const { backend, files } = (await load(job)).network
+    return { backend, files }
+  },
   forget: async job => { kept.delete(job.photo) },
   color, render, look, save,
 }
