@@ -154,7 +154,8 @@ def main():
     pairs = [(known_scene(i, 20), known_scene(i + 10, 20)) for i in range(args.scenes)]
     films += [('painted scenes', joined_films(*o)) for o in pairs]
     table, truth = steadiness(films, colorizer)
-    lines = ['# Films', '', f'`python -m benchmarks.video`, on {platform.machine()}, {os.cpu_count()} cores, '
+    command = f'python -m benchmarks.video PHOTOS --frames {args.frames} --photos {len(photos)} --scenes {args.scenes}'
+    lines = ['# Films', '', f'`{command}`, on {platform.machine()}, {os.cpu_count()} cores, '
              'the packaged photo model; each speed is the best of one and of all PyTorch threads.', '',
              f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '',
              f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. '
