@@ -356,6 +356,14 @@ def use_the_pad(page, card, photo, shot):
 def camera(page, artifacts, where): return lambda name: page.screenshot(path=artifacts/f'{where}_{name}.png')
 
 
+def fits_a_phone(page, card, shot):
+    page.set_viewport_size(dict(width=390, height=844))
+    card.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    shot('phone')
+    assert card.evaluate('e => e.scrollWidth <= innerWidth')
+
+
 def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
     shot = camera(page, artifacts, 'voila')
     page.goto(voila)
@@ -366,11 +374,7 @@ def test_app_and_sketch_pad_in_voila(page, voila, photo, artifacts):
     use_the_pad(page, pad, photo, shot)
     drop_file(page, app, photo)
     app.locator('.clz-strip button').nth(5).wait_for()
-    page.set_viewport_size(dict(width=390, height=844)) # a phone
-    app.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    shot('phone')
-    assert app.evaluate('e => e.scrollWidth <= innerWidth')
+    fits_a_phone(page, app, shot)
 
 
 def test_hints_by_mouse_and_by_keyboard(page, voila, photo, artifacts):
@@ -481,11 +485,7 @@ def test_a_short_film_in_voila(page, voila, clip, artifacts):
     assert 'On the command line' in card.locator('.clz-oops').inner_text()
     shot('too_long')
     card.locator('.clz-strip button').nth(0).click()
-    page.set_viewport_size(dict(width=390, height=844)) # a phone
-    card.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    shot('phone')
-    assert card.evaluate('e => e.scrollWidth <= innerWidth')
+    fits_a_phone(page, card, shot)
     assert not page.errors
 
 
