@@ -261,9 +261,13 @@ def correct_by_keyboard(page, card, name, shot):
     if all_of_them.is_enabled(): all_of_them.press('Enter') # hints that were there before
     stage.focus()
     focused = lambda: page.evaluate('document.activeElement.getAttribute("aria-label")') or ''
-    for key in ('Shift+ArrowRight', 'Shift+ArrowRight', 'ArrowDown'): page.keyboard.press(key)
+    for key in ('Shift+ArrowRight', 'Shift+ArrowRight', 'ArrowDown'): # each waits for the mark of the one before
+        mark = stage.locator('.clz-place').get_attribute('style')
+        page.keyboard.press(key)
+        page.wait_for_function('([e, old]) => e.getAttribute("style") !== old',
+                               arg=[stage.locator('.clz-place').element_handle(), mark])
     status.get_by_text('choose its colour').wait_for()
-    card.get_by_text('Usual at this lightness').wait_for()
+    card.locator('.clz-palette[aria-busy=false]', has_text='Usual at this lightness').wait_for()
     page.keyboard.press('c')
     assert focused().startswith(card.locator('.clz-color').first.get_attribute('aria-label'))
     n = pictures(stage)

@@ -419,7 +419,13 @@ def test_palette_slice_and_eyedropper(app):
     assert app.editor.palette.groups == []
     app.editor.do(dict(do='again'))
     assert app.notice.text == 'no place is chosen: click one in the photo first'
-    click(app, 650, 340)
+    gate = threading.Event()
+    app.editor.worker.submit(lambda _: gate.wait(30))
+    app.editor.do(dict(do='point', x=650, y=340))
+    assert app.editor.palette.busy # its colours are not yet those of this place
+    gate.set()
+    app.wait()
+    assert not app.editor.palette.busy
     labels = [o['label'] for o in app.editor.palette.groups]
     assert labels == ['The model, and stronger', 'Usual at this lightness']
     level = app.editor.level

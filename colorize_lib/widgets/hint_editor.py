@@ -51,6 +51,7 @@ class Palette(Piece):
     groups = tr.List().tag(sync=True)       # dicts of `label` and `colors`, which are dicts of `color` and `name`
     value = tr.Unicode('').tag(sync=True)   # the hex code of the selected hint
     text = tr.Unicode('').tag(sync=True)    # above the colours
+    busy = tr.Bool(False).tag(sync=True)    # the colours are still those of another place
     def __init__(self, on_event, **kwargs): # as `HintStage`
         super().__init__(**kwargs)
         self.on_msg(lambda _, message, buffers: on_event(message))
@@ -122,6 +123,7 @@ def edit(self:HintEditor,
         self.stage.name, self.stage.size, self.stage.image = photo.name, list(photo.hints.size), photo.after
     self.layout.display = None
     self._show()
+    self.palette.busy = True
     self._submit(self._look, 'look')
     self._tell()
 
@@ -173,6 +175,7 @@ def do(self:HintEditor,
     try: self._change(hints, event)
     except (HintError, KeyError, TypeError, ValueError) as e: return self.say(str(e), 'error')
     if hints.hints != before[0]: self._submit(self._render, 'render')
+    self.palette.busy = self.palette.busy or hints.state() != before
     self._show()
     if hints.state() != before: self._submit(self._look, 'look')
     if event.get('last', True): self._tell(event['do'])
@@ -258,7 +261,13 @@ def _preview(self:HintEditor, colorizer, photo, settings):
 # %% ../../nbs/widgets/05_hint_editor.ipynb #75d077aa
 @patch
 def _look(self:HintEditor, colorizer, photo, settings):
-    preview, (hints, mark, selected) = self._preview(colorizer, photo, settings), photo.hints.state()
+    "Offer colours for the place that is chosen"
+    state = photo.hints.state()
+    try: self._offer(self._preview(colorizer, photo, settings), photo, *state)
+    finally: self.palette.busy = photo.hints.state() != state # then another look follows
+
+@patch
+def _offer(self:HintEditor, preview, photo, hints, mark, selected):
     self.slice.layout.display = 'none' if mark is None else None
     if mark is None:
         self.palette.groups, self.palette.text = [], 'Click a place in the photo, then choose its colour here.'

@@ -31,6 +31,7 @@ function render({ model, el }) {
   const show = () => {
     const all = model.get("groups"), value = model.get("value")
     text.textContent = model.get("text")
+    el.firstChild.setAttribute("aria-busy", model.get("busy"))
     fit(groups, all.length, group)
     all.forEach(({ label, colors }, i) => {
       const div = groups.children[i], box = div.lastChild
@@ -51,7 +52,7 @@ function render({ model, el }) {
   }
   form.onsubmit = e => { e.preventDefault(); if (input.value.trim()) choose(input.value.trim()) }
   model.on("change:value", () => { input.value = model.get("value") })
-  for (const name of ["groups", "value", "text"]) model.on(`change:${name}`, show)
+  for (const name of ["groups", "value", "text", "busy"]) model.on(`change:${name}`, show)
   input.value = model.get("value")
   show()
 }
