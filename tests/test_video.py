@@ -21,6 +21,7 @@ from PIL import Image
 
 av = pytest.importorskip('av', reason='films need the package av')
 
+from colorize_lib.apply.animations import animation_pictures, animation_times  # noqa: E402
 from colorize_lib.apply.color_video import color_video  # noqa: E402
 from colorize_lib.apply.colorizer import Colorizer  # noqa: E402
 from colorize_lib.apply.commands import main  # noqa: E402
@@ -527,6 +528,44 @@ def stop_at(n):
     return progress
 
 
+def moving_pictures(path, n, size=(64, 48), clear=False):
+    "An animation of two shots, by its suffix a GIF or a WebP, with uneven times"
+    scenes, pictures = [paint_scene(o, 2*max(size)).convert('L') for o in (3, 8)], []
+    for i in range(n):
+        x = i % max(size)
+        picture = scenes[i*2//n].crop((x, 0, x + size[0], size[1]))
+        if clear: # from above, row by row; the clear colour is gray
+            shown = Image.linear_gradient('L').resize(size).point(lambda v, i=i: 255*(v > 30 + i))
+            picture.paste(128, mask=shown.point(lambda v: 255 - v))
+            picture.putalpha(shown)
+        pictures.append(picture.convert('RGBA' if clear else 'RGB'))
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=[30, 80]*(n//2), loop=0, lossless=True,
+                     disposal=2)
+    return path
+
+
+@pytest.mark.parametrize('clear', [False, True], ids=['opaque', 'clear'])
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_a_stopped_animation_goes_on(tmp_path, tiny, suffix, clear):
+    "To the same bytes, however often it was stopped"
+    path = moving_pictures(tmp_path/f'a{suffix}', 40, clear=clear)
+    calm, rough = tmp_path/f'calm{suffix}', tmp_path/f'rough{suffix}'
+    kw = dict(colorizer=tiny, segment=5)
+    color_video(path, calm, **kw)
+    for n in (3, 11, 12, 30, 40):
+        with pytest.raises(Killed): color_video(path, rough, progress=stop_at(n), **kw)
+        assert not rough.exists()
+    report = color_video(path, rough, **kw)
+    assert (report.resumed >= 30, report.frames, report.cuts) == (True, 40, [20])
+    assert calm.read_bytes() == rough.read_bytes()
+    assert sorted(o.name for o in tmp_path.iterdir()) == sorted([path.name, calm.name, rough.name])
+    assert animation_times(rough) == [30, 80]*20
+    for a, b in zip(animation_pictures(path), animation_pictures(rough), strict=True):
+        alpha = [np.asarray(o.convert('RGBA'))[..., 3] for o in (a, b)]
+        assert (alpha[0] == alpha[1]).all()
+    assert clear == (alpha[0].min() == 0)
+
+
 @pytest.mark.parametrize('suffix, codec', [('.mkv', 'ffv1'), ('.mp4', None)])
 def test_stopped_anywhere_the_result_is_the_same(tmp_path, tiny, suffix, codec):
     film = write_film(tmp_path/'film.mp4', 40, codec='libx264', sound=10)
@@ -563,6 +602,25 @@ def test_memory_does_not_grow_with_the_film(tmp_path, tiny, monkeypatch):
     color_video(film, tmp_path/'a.mkv', tiny, codec='ffv1', segment=1000)
     assert len(most) == 90
     assert max(most) <= 30 # a block, what waits, and what both ends hold
+    most.clear()
+    color_video(moving_pictures(tmp_path/'a.webp', 90, (16, 16)), colorizer=tiny, segment=1000)
+    assert len(most) == 90
+    assert max(most) <= 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_memory_does_not_grow_with_an_animation(tmp_path, model, suffix):
+    "Of the whole process: twelve times as many pictures of 2.8 MB each"
+    code = ('import sys; from colorize_lib.apply.commands import main; main(sys.argv[1:]); '
+            'import re; print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])')
+    peaks = []
+    for n in (20, 240):
+        path = moving_pictures(tmp_path/f'{n}{suffix}', n, (1280, 720))
+        done = subprocess.run([sys.executable, '-c', code, str(path), '--model', model, '--steady', '1'],
+                              capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout)/1024)
+    assert peaks[1] - peaks[0] < 150 # all pictures would be 600 MB more
 
 
 def test_two_processes(tmp_path, tiny):
@@ -879,13 +937,17 @@ def test_animations_that_cannot_be_written(tmp_path, tiny, monkeypatch, suffix):
     locked.mkdir()
     before = path.read_bytes()
     with pytest.raises(FilmError, match='would overwrite the animation'): color_video(path, path, tiny)
-    with pytest.raises(FilmError, match=f'needs to be a {suffix}'): color_video(path, tmp_path/'out.mp4', tiny)
+    other = 'films and animations are not made into each other'
+    with pytest.raises(FilmError, match=f'needs to be {suffix}: {other}'): color_video(path, tmp_path/'out.mp4', tiny)
+    film = write_film(tmp_path/'film.mkv', 3)
+    with pytest.raises(FilmError, match=f'needs to be .mp4, .* or .webm: {other}'):
+        color_video(film, tmp_path/f'out{suffix}', tiny)
     monkeypatch.setattr(os, 'open', refusing(os.open, errno.EROFS, locked))
-    with pytest.raises(FilmError, match='cannot be written .Read-only file system') as e:
+    with pytest.raises(FilmError, match='cannot be written to .Read-only file system') as e:
         color_video(path, locked/f'out{suffix}', tiny)
-    assert (e.value.name, e.value.__cause__.errno) == (str(locked/f'out{suffix}'), errno.EROFS)
+    assert (e.value.name, e.value.__cause__.errno) == (str(locked), errno.EROFS)
     assert path.read_bytes() == before
-    assert not list(locked.iterdir())
+    assert not (locked/f'out{suffix}').exists()
 
 
 def test_without_the_packages(tmp_path):
@@ -956,12 +1018,32 @@ def test_a_damaged_animation_does_not_end_a_folder(colorize, tmp_path, suffix):
 
 
 @pytest.mark.parametrize('suffix', ['.gif', '.webp'])
-def test_animations_take_no_hints(colorize, tmp_path, suffix):
+def test_hints_of_an_animation(tmp_path, suffix):
+    "At a time of the second shot, by the command: it holds there, and the first shot is as it was"
+    shots = joined_films(*(known_scene(i, 8, (96, 64)) for i in (0, 10)))
+    pictures = [Image.fromarray(o).convert('L') for o in shots.frames]
+    path, plain, hinted = (tmp_path/f'{o}{suffix}' for o in ('a', 'plain', 'hinted'))
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40, lossless=True)
+    hint = dict(x=30, y=40, color='#ff0000', radius=6, time=.4)
+    (tmp_path/'h.json').write_text(json.dumps(dict(width=96, height=64, hints=[hint])))
+    assert main([str(path), '--size', '64', '-o', str(plain)]) == 0
+    assert main([str(path), '--size', '64', '-o', str(hinted), '--hints', str(tmp_path/'h.json')]) == 0
+    change = [np.abs(np.asarray(a.convert('RGB'), int) - np.asarray(b.convert('RGB'))).max()
+              for a, b in zip(animation_pictures(plain), animation_pictures(hinted), strict=True)]
+    assert change[:8] == [0]*8
+    assert min(change[8:]) > 20
+
+
+@pytest.mark.parametrize('suffix', ['.gif', '.webp'])
+def test_what_animations_do_not_take(colorize, tmp_path, suffix):
+    "A reference is for photos, a model may take no hints, and an encoder has nothing to do"
     path = write_animation(tmp_path/f'a{suffix}')
-    (tmp_path/'h.json').write_text(json.dumps(dict(width=48, height=32, hints=[dict(x=1, y=2, color='red')])))
-    for option in (('--hint', '3,3,red'), ('--hints', tmp_path/'h.json'), ('--reference', path)):
-        code, _, err = colorize(path, *option)
-        assert (code, f'a{suffix}: GIF and animated WebP take no hints' in err) == (1, True)
+    code, _, err = colorize(path, '--reference', path)
+    assert (code, '--painted and --reference are for photos' in err) == (1, True)
+    code, _, err = colorize(path, '--hint', '3,3,red')
+    assert (code, 'this model takes no hints' in err) == (1, True)
+    code, _, err = colorize(path, '--codec', 'ffv1')
+    assert (code, 'codec and quality are for films, not for animations' in err) == (0, True)
 
 
 def lines_of_progress(colorize, monkeypatch, film):

@@ -19,71 +19,108 @@ from threading import Event, Thread
 import torch
 
 from .. import __version__
-from .animations import color_animation
+from .animations import Animation, AnimationWriter, open_film
 from .colorizer import Colorizer
 from .film_colors import chroma_planes, gray_picture, small_chroma
 from .film_looks import check_film_hints, film_looks, film_predictor, hint_places
 from .film_work import FilmReport, Work, pace
 from .film_writing import check_streams, choose_encoding, film_suffix, join_film, segment_writer
-from .films import Film, FilmError, checksum
+from .films import FilmError, checksum
 from .hints import HintError
-from .planning import is_animation
+from .planning import film_formats
 from .video import Steady
 from ..engine.checks import check_whole
 
 # %% ../../nbs/apply/15_color_video.ipynb #8d6127f1
-def _key(film, colorizer, encoding, **settings):
+def _key(film, colorizer, **settings):
     "What the result of a film follows from"
     with open(film.path, 'rb') as f: head = sha256(f.read(2**20))
     stat = film.path.stat()
     settings = {k: str(v) for k, v in settings.items()}
     return dict(version=__version__, bytes=stat.st_size, changed=stat.st_mtime_ns, head=head.hexdigest(),
-                weights=colorizer.network.fingerprint(), encoding=str(encoding), **settings)
+                weights=colorizer.network.fingerprint(), **settings)
 
-def _check(film, out, colorizer, hints):
+def _default_out(film):
+    suffix = film.path.suffix if isinstance(film, Animation) else film_suffix(film.path)
+    return film.path.with_name(f'{film.path.stem}_color{suffix}')
+
+def _check_out(film, out):
+    "Raise if the result cannot be written there"
+    kind, fits = 'film', [f'.{o}' for o in film_formats]
+    if isinstance(film, Animation): kind, fits = 'animation', [film.path.suffix.lower()]
+    if out.suffix.lower() not in fits:
+        why = f'the result of this {kind} needs to be {", ".join(fits[:-1])}{" or "*(len(fits) > 1)}{fits[-1]}'
+        raise FilmError(out, f'{why}: films and animations are not made into each other')
+    if out.exists() and out.samefile(film.path): raise FilmError(out, f'the result would overwrite the {kind}')
+    if not out.parent.is_dir(): raise FilmError(out.parent, 'no such folder')
+    if not os.access(out.parent, os.W_OK): raise FilmError(out.parent, 'no permission to write in this folder')
+
+def _check(film, colorizer, hints):
     "Raise what can be known before the work begins"
     if getattr(colorizer.task, 'takes', 'photo') != 'photo':
         raise FilmError(film.path, 'films are coloured by models for photos, this one is for drawings')
     if hints and not colorizer.takes_hints: raise HintError('this model takes no hints: it was trained without')
-    if out.exists() and out.samefile(film.path): raise FilmError(out, 'the result would overwrite the film')
-    if not out.parent.is_dir(): raise FilmError(out.parent, 'no such folder')
-    if not os.access(out.parent, os.W_OK): raise FilmError(out.parent, 'no permission to write in this folder')
+
+# %% ../../nbs/apply/15_color_video.ipynb #9f6e38b4
+class _FilmWriter:
+    "How a film is written; the other way is `AnimationWriter`"
+    def __init__(self, film, out, codec, quality):
+        self.film, self.out, self.suffix = film, out, out.suffix.lower()
+        self.encoding = choose_encoding(film, self.suffix, codec, quality)
+        self.notes, self.settings = [*self.encoding.notes, *check_streams(film, self.suffix)], str(self.encoding)
+
+    @contextmanager
+    def segment(self, path): # yields a function of a `Look`
+        film = self.film
+        with segment_writer(path, film, self.encoding, self.out) as write_planes:
+            def write(look):
+                frame, y = look.item
+                write_planes(y, chroma_planes(film, y, small_chroma(film, look.gray, look.ab)), frame.pts)
+            write.times = write_planes.times
+            yield write
+
+    def join(self, path, segments, states):
+        times, last = [o['times'] for o in states], states[-1]['last']
+        return join_film(path, self.film, segments, times, last, self.suffix)
+
+def _writer(film, out, colorizer, codec, quality):
+    if not isinstance(film, Animation): return _FilmWriter(film, out, codec, quality)
+    writer = AnimationWriter(film, out, colorizer)
+    if codec or quality is not None: writer.notes = ['codec and quality are for films, not for animations']
+    return writer
 
 # %% ../../nbs/apply/15_color_video.ipynb #8935aa7d
 def color_video(
-    path, # of the film
-    out=None, # of the result, .mp4, .m4v, .mov, .mkv or .webm; default: beside it, with _color in its name
+    path, # of the film, GIF or animated WebP
+    out=None, # .mp4, .m4v, .mov, .mkv, .webm; of an animation, its own suffix; default: beside it, with _color
     colorizer=None, # default: the packaged model
     steady=.4, # 0: each frame by itself; 1: what was seen first in a shot stays
     every=8, # the network looks at one frame of so many
     size=None, # pixels of the short side at which the network works; default: as it was trained
     saturation=1., # factor on the colours
     hints=(), # of `(seconds, hint)`: see `check_film_hints`
-    codec=None, quality=None, # see `choose_encoding`
+    codec=None, quality=None, # see `choose_encoding`; not of animations
     segment=120, # frames after which work is safe
     progress=None, # called with (frames done, of how many or 0, frames a second, seconds left or None)
 )->FilmReport:
     "Colour a film; stopped at any time, the same call goes on"
-    if is_animation(path):
-        if hints: raise HintError('hints are for films and photos, not for animations')
-        return color_animation(path, out, colorizer, steady, every, size, saturation, progress)
-    film, colorizer = Film(path), colorizer or Colorizer.load()
-    out = Path(out) if out else film.path.with_name(f'{film.path.stem}_color{film_suffix(path)}')
-    size = colorizer.size if size is None else size
+    film, colorizer = open_film(path), colorizer or Colorizer.load()
+    out, size = Path(out) if out else _default_out(film), colorizer.size if size is None else size
     check_whole('size', size, 16)
     check_whole('segment', segment)
     hints = check_film_hints(hints, film.shown_size)
-    _check(film, out, colorizer, hints)
-    encoding = choose_encoding(film, out.suffix.lower(), codec, quality)
+    _check(film, colorizer, hints)
+    _check_out(film, out)
+    writer = _writer(film, out, colorizer, codec, quality)
     places, lost = hint_places(film, hints, size)
-    notes = [*encoding.notes, *check_streams(film, out.suffix.lower()), *lost]
+    notes = [*writer.notes, *lost]
     predict = film_predictor(colorizer, size, saturation, film.quarters, lambda item: gray_picture(film, item[1]))
-    work = Work(out, _key(film, colorizer, encoding, steady=steady, every=every, size=size, saturation=saturation,
-                          hints=hints, segment=segment))
+    work = Work(out, _key(film, colorizer, encoding=writer.settings, steady=steady, every=every, size=size,
+                          saturation=saturation, hints=hints, segment=segment))
     try:
         filter_ = Steady(predict, steady, every, work.last_look())
-        report = _color(film, work, encoding, places, filter_, size, segment, progress or (lambda *_: None))
-        report.notes = list(dict.fromkeys(notes + _join(film, work, out) + report.notes))
+        report = _color(film, work, writer, places, filter_, size, segment, progress or (lambda *_: None))
+        report.notes = list(dict.fromkeys(notes + _join(work, writer) + report.notes))
     except FilmError as e: raise _kept(work, e) from e.__cause__
     finally: work.close()
     return report
@@ -119,7 +156,7 @@ def ahead(
         thread.join()
 
 # %% ../../nbs/apply/15_color_video.ipynb #e263a330
-def _color(film, work, encoding, places, steady, size, segment, progress):
+def _color(film, work, writer, places, steady, size, segment, progress):
     "Write the segments that are missing"
     start, states = time.perf_counter(), work.states
     before = states[-1] if states else dict(done=[0], looks=0, cuts=[], end=False)
@@ -129,10 +166,9 @@ def _color(film, work, encoding, places, steady, size, segment, progress):
     with _one_thread() as threads, closing(ahead(todo, threads=threads)) as looks:
         look = next(looks, None)
         while look is not None:
-            with segment_writer(work.part, film, encoding, work.out) as write:
+            with writer.segment(work.part) as write:
                 for in_segment in count(1):
-                    frame, y = look.item
-                    write(y, chroma_planes(film, y, small_chroma(film, look.gray, look.ab)), frame.pts)
+                    write(look)
                     if look.begins: cuts.append(n)
                     n, last, n_looks = n + 1, look, n_looks + look.n_looks
                     total = film.n_frames if n <= film.n_frames else 0 # a header may declare fewer than there are
@@ -174,12 +210,10 @@ def _kept(work, error):
     if not n or getattr(error.__cause__, 'errno', None) not in full: return error
     return FilmError(error.name, f'{error.reason}; {n} frames are done and kept: the same call goes on behind them')
 
-def _join(film, work, out):
+def _join(work, writer):
     "Make one film of the segments; returns notes"
     joined = work.folder/'joined.part'
-    states = work.states
-    try: notes = join_film(joined, film, work.segments, [o['times'] for o in states], states[-1]['last'],
-                           out.suffix.lower())
-    except FilmError as e: raise FilmError(out, e.reason) from e.__cause__
+    try: notes = writer.join(joined, work.segments, work.states)
+    except FilmError as e: raise FilmError(work.out, e.reason) from e.__cause__
     work.finish(joined)
     return notes

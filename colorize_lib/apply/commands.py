@@ -12,7 +12,7 @@ import argparse, contextlib, errno, json, math, os, re, sys, time, warnings
 from dataclasses import asdict
 from pathlib import Path
 
-from .planning import film_formats, is_animation, is_film, is_film_name, plan, same_file, writable
+from .planning import film_formats, is_film, is_film_name, plan, same_file, writable
 
 # %% ../../nbs/apply/04_commands.ipynb #8f049c73
 def _checked(kind, fits, wish):
@@ -53,8 +53,8 @@ _examples = '''examples:
   colorize street.jpg --reference the_same_street_today.jpg
   colorize film.mp4 -o film_in_color.mp4
 
-A film that was stopped goes on where it was. GIF and animated WebP begin anew,
-are held in memory, and take no hints, --codec or --quality.'''
+A film that was stopped goes on where it was, GIF and animated WebP, too. The result
+of an animation is of the same kind, without --codec and --quality.'''
 
 # %% ../../nbs/apply/04_commands.ipynb #68264e70
 def colorize_parser()->argparse.ArgumentParser:
@@ -84,7 +84,7 @@ def _add_more(add):
     add('--hint', action='append', type=_hint, metavar='X,Y,COLOR',
         help='a colour that you know, at a pixel of the upright photo, perhaps with a radius; repeatable')
     add('--hints', metavar='FILE', help='hints from a JSON file, made for a photo of the same size; '
-        'those of a film have a time; GIF and animated WebP take none')
+        'those of a film, GIF or animated WebP have a time')
     add('--painted', metavar='PHOTO', help='hints from strokes that were painted over a copy of the photo')
     add('--reference', metavar='PHOTO', help='hints from a photo in colour that is like the one to colour')
     add('--compare', action='store_true', help='write photo and result side by side as well (..._compare)')
@@ -141,12 +141,11 @@ def _hints(job, args, colorizer):
 # %% ../../nbs/apply/04_commands.ipynb #7a2d7cca
 def _do_film(job, args, colorizer, written):
     "Colour one film, saying every few seconds how far it is"
+    from colorize_lib.apply.animations import open_film
     from colorize_lib.apply.color_video import color_video
     from colorize_lib.apply.film_looks import read_film_hints
-    from colorize_lib.apply.films import Film
     from colorize_lib.apply.hints import HintError
     from colorize_lib.photos.pictures import PhotoError
-    if _told(args) and is_animation(job.photo): raise PhotoError(job.photo, 'GIF and animated WebP take no hints')
     if args.painted or args.reference: raise PhotoError(job.photo, '--painted and --reference are for photos')
     said = [time.perf_counter()]
     def progress(done, total, rate, left):
@@ -156,7 +155,7 @@ def _do_film(job, args, colorizer, written):
         _say(f'{job.photo}: {done} of {total or "?"} frames, {rate:.1f} a second{left}')
     try:
         hints = [(0, o) for o in args.hint or []]
-        if args.hints: hints += read_film_hints(args.hints, Film(job.photo).shown_size)
+        if args.hints: hints += read_film_hints(args.hints, open_film(job.photo).shown_size)
         report = color_video(job.photo, job.target, colorizer, steady=args.steady, size=args.size, hints=hints,
                              saturation=args.saturation, codec=args.codec, quality=args.quality, progress=progress)
     except HintError as e: raise PhotoError(job.photo, str(e)) from e

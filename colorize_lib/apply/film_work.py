@@ -50,7 +50,7 @@ class Work:
                 if old.name not in known: old.unlink()
             with atomic_path(self.folder/'key.json') as part: part.write_text(json.dumps(key))
 
-    def names(self, i): return [f'{i:05}.nut', f'{i:05}.npz', f'{i:05}.json']
+    def names(self, i): return [f'{i:05}.segment', f'{i:05}.npz', f'{i:05}.json']
 
     def _states(self):
         "Of the segments that are whole, in order"
