@@ -108,9 +108,6 @@ def gif_block(
     time, # milliseconds
 )->bytes:
     "A picture of a GIF, with its own colours"
-    if picture.mode == 'RGBA': # of all clear colours, only one would become the clear one
-        shown = picture.getchannel('A').point(lambda v: 255*(v > 0))
-        picture = Image.composite(picture, Image.new('RGBA', picture.size), shown)
     data = _alone(picture, 'GIF', duration=time, disposal=2, interlace=0)
     size = data[10] & 7 # the table has 2**(size + 1) colours
     end = 13 + 3*2**(size + 1)
