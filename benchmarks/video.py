@@ -1,10 +1,13 @@
 """Films: how steady colours are, and how many frames a second
 
-`python -m benchmarks.video [FOLDER OF PHOTOS] [--frames 97] [--photos 12]` writes `benchmarks/VIDEO.md`.
+`python -m benchmarks.video [FOLDER OF PHOTOS] [--frames 97] [--photos 8] [--scenes 4]` writes two sections of
+`benchmarks/VIDEO.md`. Without a folder, the photos of the package are used. `python -m benchmarks.film_kills` and
+`python -m benchmarks.film_memory` write the others.
 """
 import argparse
 import os
 import platform
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -25,9 +28,30 @@ from colorize_lib.engine.metrics import colorfulness, psnr
 from colorize_lib.engine.video_metrics import cdc, joined_films, known_pan, known_scene, warp_error
 from colorize_lib.lab import lab_to_rgb, rgb_to_lab
 from colorize_lib.photos.pictures import open_photo, photo_files, rgb_tensor
-from colorize_lib.photos.samples import carried_photos
+from colorize_lib.photos.samples import carried_photos, paint_scene
 
 STRENGTHS = 0, .2, .4, .7, 1
+MARKS = dict(ratio=('at most', .5), gain=('at least', -.05), share=('at least', .97)) # against each frame by itself
+REPORT = Path(__file__).with_name('VIDEO.md')
+
+
+def put_section(title, lines, report=None):
+    "Write a section of the report anew, and leave the others as they are"
+    report = report or REPORT
+    text = report.read_text() if report.exists() else '# Films\n'
+    head, *parts = re.split(r'(?m)^(?=## )', text)
+    new = '\n'.join([f'## {title}', '', *lines]).rstrip() + '\n\n'
+    old = [o for o in parts if o.splitlines()[0] == f'## {title}']
+    parts = [new if o in old else o for o in parts] + [new]*(not old)
+    report.write_text(''.join([head.rstrip() + '\n\n', *parts]).rstrip() + '\n')
+
+
+def film_with_sound(path, n, size=(1280, 720)):
+    "A gray film of two painted shots over which the camera pans, in H.264, and noise as its sound"
+    w, h = size
+    shots = [np.asarray(paint_scene(o, max(w, h) + n).convert('L')) for o in (3, 8)]
+    gray_film(path, [shots[2*i//n][:h, i:i + w] for i in range(n)], 'libx264', sound='aac')
+    return path
 
 
 def measured(film, ab):
@@ -39,7 +63,7 @@ def measured(film, ab):
                 colorfulness=colorfulness(rgb).mean().item(), cdc=1000*cdc(shown))
 
 
-def steadiness(films, colorizer):
+def steadiness(films, colorizer, n_films):
     "A row for each kind of film and strength"
     rows, predict = [], film_predictor(colorizer, 128)
     for kind, film in films:
@@ -56,7 +80,7 @@ def steadiness(films, colorizer):
                              cuts_right=cuts_right))
         truth = rgb_to_lab(rgb_tensor(film.frames))[:, 1:].movedim(1, -1).numpy()
         rows.append(dict(kind=kind, strength='truth', **measured(film, truth)))
-        print(kind, len(rows)//(len(STRENGTHS) + 1), 'of', len(films), flush=True)
+        print(kind, len(rows)//(len(STRENGTHS) + 1), 'of', n_films, flush=True)
     df = pd.DataFrame(rows)
     base = df[df.strength == 0].reset_index()
     parts = []
@@ -64,9 +88,13 @@ def steadiness(films, colorizer):
         part = part.reset_index()
         part = part.assign(ratio=part.warp_error/base.warp_error, gain=part.psnr - base.psnr,
                            share=part.colorfulness/base.colorfulness)
-        mean = part.groupby('kind')[['warp_error', 'ratio', 'gain', 'share', 'cdc', 'looks']].mean()
-        mean['worst_ratio'] = part.groupby('kind').ratio.max()
-        mean['cuts_right'] = part.groupby('kind').cuts_right.mean()
+        part['number'] = part.groupby('kind').cumcount() + 1
+        groups = part.groupby('kind')
+        mean = groups[['warp_error', 'ratio', 'gain', 'share', 'cdc', 'looks', 'cuts_right']].mean()
+        for name, (way, _) in MARKS.items():
+            worst = groups[name].idxmax() if way == 'at most' else groups[name].idxmin()
+            mean[f'{name}_worst'] = part[name][worst].to_numpy()
+            mean[f'{name}_where'] = part.number[worst].to_numpy()
         parts.append(mean.assign(strength=strength).reset_index())
     truth = df[df.strength == 'truth'].groupby('kind')[['warp_error', 'cdc']].mean()
     return pd.concat(parts), truth
@@ -131,46 +159,73 @@ def speed_lines(name, n, rates, looks):
                     f'{rates[k][1]/steady[1]:.2f} times less processor time.' for k in others] + ['']
 
 
+def keep_marks(table, worst=''):
+    "The strengths at which all kinds of films keep all marks"
+    kept = [(table[name + worst] <= mark if way == 'at most' else table[name + worst] >= mark)
+            for name, (way, mark) in MARKS.items()]
+    good = np.logical_and.reduce(kept)
+    return [s for s in STRENGTHS if s and good[table.strength == s].all()]
+
+
+def strengths(found): return ', '.join(f'{o:g}' for o in found) or 'none'
+
+
+def steadiness_lines(table, truth):
+    "The steadiness of all films in Markdown"
+    lines = ['| films | strength | warp error | ratio (worst) | PSNR (worst) | colorfulness (worst) | CDC | looks '
+             '| cuts right |', '|' + '---|'*9]
+    lines += [f'| {o.kind} | {o.strength:g} | {o.warp_error:.2f} '
+              f'| {o.ratio:.2f} ({o.ratio_worst:.2f}, {o.ratio_where}) '
+              f'| {o.gain:+.3f} dB ({o.gain_worst:+.3f}, {o.gain_where}) '
+              f'| {o.share:.1%} ({o.share_worst:.1%}, {o.share_where}) '
+              f'| {o.cdc:.2f} | {o.looks:.0%} | {o.cuts_right:.0%} |'
+              for o in table.sort_values(['kind', 'strength']).itertuples()]
+    lines += [f'| {k} | truth | {o.warp_error:.2f} | | | | {o.cdc:.2f} | | |' for k, o in truth.iterrows()]
+    return [*lines, '', 'Marks: a warp error of at most half, PSNR at most 0.05 dB lower, colorfulness of at least '
+            f'97%. Both kinds of films keep them, in the mean over films, at the strengths: '
+            f'{strengths(keep_marks(table))}. Every single film keeps them at: '
+            f'{strengths(keep_marks(table, "_worst"))}.']
+
+
+def known_films(photos, n_scenes):
+    "Pans and zooms over photos, and painted films of two shots: pairs of a kind and a `KnownFilm`"
+    rng = np.random.default_rng(0)
+    for path in photos:
+        a, b = rng.uniform(0, .4, (2, 2))
+        yield 'pans and zooms', known_pan(open_photo(path), 33, (228, 128), (*a, .6), (*b, .5))
+    for i in range(n_scenes): yield 'painted scenes', joined_films(known_scene(i, 20), known_scene(i + 10, 20))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('folder', nargs='?')
-    p.add_argument('--frames', type=int, default=97)
-    p.add_argument('--photos', type=int, default=12, help='0: measure the speed alone')
-    p.add_argument('--scenes', type=int, default=6)
+    p.add_argument('--frames', type=int, default=97, help='of the films whose speed is measured; 0: leave them out')
+    p.add_argument('--photos', type=int, default=8, help='the first so many of the folder; 0: measure the speed alone')
+    p.add_argument('--scenes', type=int, default=4)
     args = p.parse_args()
-    colorizer = Colorizer.load()
-    speeds = []
-    for name, frames in speed_films(open_photo(carried_photos()[5]), args.frames):
-        print(name, flush=True)
-        speeds += speed_lines(name, args.frames, *speed(frames, colorizer))
-    print('\n'.join(speeds))
-    if not args.photos: return
+    colorizer, n = Colorizer.load(), args.frames
     photos = (photo_files(args.folder) if args.folder else carried_photos())[:args.photos]
-    rng = np.random.default_rng(0)
-    films = []
-    for path in photos:
-        a, b = rng.uniform(0, .4, (2, 2))
-        films.append(('pans and zooms', known_pan(open_photo(path), 33, (228, 128), (*a, .6), (*b, .5))))
-    pairs = [(known_scene(i, 20), known_scene(i + 10, 20)) for i in range(args.scenes)]
-    films += [('painted scenes', joined_films(*o)) for o in pairs]
-    table, truth = steadiness(films, colorizer)
-    command = f'python -m benchmarks.video PHOTOS --frames {args.frames} --photos {len(photos)} --scenes {args.scenes}'
-    lines = ['# Films', '', f'`{command}`, on {platform.machine()}, {os.cpu_count()} cores, '
-             'the packaged photo model; each speed is the best of one and of all PyTorch threads.', '',
-             f'## Frames a second at 720p, H.264 in and out, {args.frames} frames', '',
-             f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. '
-             'The time of processors depends less on it.', '', *speeds]
-    lines += [f'## Steadiness: {len(photos)} photos, 33 frames each; '
-              f'{args.scenes} painted films of two shots, 40 frames', '',
-              'Ratio, gain and share are against each frame by itself, the mean over films.', '',
-              '| films | strength | warp error | ratio (worst) | PSNR | colorfulness | CDC | looks | cuts right |',
-              '|' + '---|'*9]
-    lines += [f'| {o.kind} | {o.strength:g} | {o.warp_error:.2f} | {o.ratio:.2f} ({o.worst_ratio:.2f}) | '
-              f'{o.gain:+.3f} dB | '
-              f'{o.share:.1%} | {o.cdc:.2f} | {o.looks:.0%} | {o.cuts_right:.0%} |'
-              for o in table.sort_values(['kind', 'strength']).itertuples()]
-    lines += [f'| {k} | truth | {o.warp_error:.2f} | | | | {o.cdc:.2f} | | |' for k, o in truth.iterrows()]
-    Path(__file__).with_name('VIDEO.md').write_text('\n'.join(lines) + '\n')
+    command = f'`python -m benchmarks.video {"PHOTOS "*bool(args.folder)}--frames {n} --photos {len(photos)} ' \
+              f'--scenes {args.scenes}`, the packaged photo model'
+    if n:
+        speeds = []
+        for name, frames in speed_films(open_photo(carried_photos()[5]), n):
+            print(name, flush=True)
+            speeds += speed_lines(name, n, *speed(frames, colorizer))
+        print('\n'.join(speeds))
+        put_section('Frames a second at 720p', [
+            f'{command}, on {platform.machine()}, {os.cpu_count()} cores. H.264 in and out, {n} frames; each speed is '
+            'the best of one and of all PyTorch threads.', '',
+            f'Load of the machine while it ran: {os.getloadavg()[0]:.1f}. '
+            'The time of processors depends less on it.', '', *speeds])
+    if not photos: return
+    lines = steadiness_lines(*steadiness(known_films(photos, args.scenes), colorizer, len(photos) + args.scenes))
+    put_section('Steadiness', [
+        f'{command}. Pans and zooms over {len(photos)} photos, the first ones by name, 33 frames each. '
+        f'{args.scenes} painted films of two shots, 40 frames: `known_scene(i, 20)` and `known_scene(i + 10, 20)` for '
+        f'i from 0.', '',
+        'Ratio, PSNR and colorfulness are against each frame by itself: the mean over films, and in brackets the worst '
+        'film with its number.', '', *lines])
     print('\n'.join(lines))
 
 

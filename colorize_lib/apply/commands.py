@@ -164,6 +164,13 @@ def _do_film(job, args, colorizer, written):
     return 'done'
 
 # %% ../../nbs/apply/04_commands.ipynb #a539ab0e
+def _skipped(job):
+    "The result is there; a film may have left a folder beside it"
+    if is_film(job.photo):
+        from colorize_lib.apply.film_work import clear_finished
+        clear_finished(job.target)
+    return 'skipped'
+
 def _do(job, args, colorizer, written):
     "Colour one photo, and write what is missing; `written` holds the files of this run"
     from colorize_lib.apply.colorizer import save_photo
@@ -174,7 +181,7 @@ def _do(job, args, colorizer, written):
     for o in wanted: # where a and A are the same name, the plan could not know
         if os.path.lexists(o) and same_file(o) in written:
             raise PhotoError(job.photo, f'another photo of this run has the same result, {o}')
-    if not missing: return 'skipped'
+    if not missing: return _skipped(job)
     _writable_folder(job.target)
     model = colorizer()
     if is_film(job.photo): return _do_film(job, args, model, written)

@@ -51,6 +51,14 @@ def _gray_frame(av, y, fmt):
         pixels[:, :plane.width] = np.int32(128 if i else y) << deep
     return frame
 
+def _noise(av, n, rate=48000):
+    "Packets of 1024 samples of noise"
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        noise = av.AudioFrame.from_ndarray(rng.normal(0, .1, (2, 1024)).astype(np.float32), 'fltp')
+        noise.sample_rate, noise.pts, noise.time_base = rate, 1024*i, Fraction(1, rate)
+        yield noise
+
 # %% ../../nbs/apply/08_films.ipynb #226fdcfa
 def gray_film(
     path, # of the film
@@ -58,6 +66,7 @@ def gray_film(
     codec='ffv1', # an encoder of FFmpeg; this one is lossless
     fmt='yuv420p', # of its pixels
     rate=25, # frames a second
+    sound=None, # an encoder of sound, such as 'aac': noise, as long as the film
     **tags # of the encoder, such as `colorspace` and `color_range`
 )->Path:
     "Write a gray film, to try things with"
@@ -68,6 +77,7 @@ def gray_film(
         stream = box.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = pictures[0].shape
         stream.pix_fmt = fmt
+        audio = box.add_stream(sound, rate=48000) if sound else None
         for k, v in tags.items(): setattr(stream.codec_context, k, v)
         for i, picture in enumerate(pictures):
             y = picture if full else 16 + picture.astype(int)*219//255
@@ -76,6 +86,7 @@ def gray_film(
             frame.color_range, frame.colorspace = tags.get('color_range', 0), tags.get('colorspace', 2)
             box.mux(stream.encode(frame))
         box.mux(stream.encode(None))
+        for noise in [*_noise(av, 48000*len(pictures)//rate//1024), None] if sound else (): box.mux(audio.encode(noise))
     return Path(path)
 
 # %% ../../nbs/apply/08_films.ipynb #c5d29707
