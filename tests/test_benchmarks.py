@@ -23,6 +23,10 @@ from colorize_lib.photos.pictures import photo_files
 from colorize_lib.photos.samples import paint_scene
 from colorize_lib.sketch.line_art import line_art
 
+try: from benchmarks import film_kills, video
+except ImportError: video = None
+films = pytest.mark.skipif(video is None, reason='films need the package av')
+
 
 @pytest.mark.slow # that both sides take the same step is a test of its own
 def test_quick_run_has_a_row_for_each_part(tmp_path, capsys):
@@ -327,3 +331,61 @@ def test_only_bold_hints_end_at_borders(painted, tmp_path, monkeypatch, capsys):
     rows = list(itertools.islice(hints.reach_rows(colorizer, [20000]), 2))
     assert [o['within'] for o in rows] == [False, True]
     assert rows[0]['outside'] == pytest.approx(rows[1]['outside'], abs=1e-3)
+
+
+@films
+def test_a_section_is_written_anew_and_the_others_stay(tmp_path):
+    for title, line in (('A', '1'), ('B', '2'), ('A', '3')): video.put_section(title, [line], tmp_path/'V.md')
+    assert (tmp_path/'V.md').read_text() == '# Films\n\n## A\n\n3\n\n## B\n\n2\n'
+
+
+@films
+def test_mean_and_worst_film():
+    "Of two films, against the tables of each alone"
+    color = Colorizer.load()
+    both = [('scenes', video.known_scene(i, 9, (48, 32))) for i in (0, 3)]
+    table, truth = video.steadiness(both, color, 2)
+    alone = [video.steadiness([o], color, 1)[0] for o in both]
+    for name, worst in (('ratio', max), ('gain', min), ('share', min)):
+        for row, a, b in zip(table.itertuples(), *(o[name] for o in alone), strict=True):
+            assert getattr(row, name) == pytest.approx((a + b)/2)
+            assert getattr(row, f'{name}_worst') == worst(a, b)
+            assert (a, b)[getattr(row, f'{name}_where') - 1] == worst(a, b)
+    lines = video.steadiness_lines(table, truth)
+    assert len(lines) == 2 + len(video.STRENGTHS) + 1 + 2
+
+
+@films
+def test_strengths_that_keep_the_marks():
+    "Each mark at its edge, and one kind of film that misses one of them"
+    table = pd.DataFrame([dict(kind='a', strength=s, ratio=.5, gain=-.05, share=.97) for s in (0, .2, .4)]
+                         + [dict(kind='b', strength=s, ratio=.4, gain=0, share=1) for s in (0, .2, .4)])
+    assert video.keep_marks(table) == [.2, .4]
+    for name, bad in (('ratio', .51), ('gain', -.051), ('share', .969)):
+        worse = table.copy()
+        worse.loc[5, name] = bad
+        assert video.keep_marks(worse) == [.2]
+
+
+@films
+def test_films_are_compared_frame_by_frame_and_packet_by_packet(tmp_path):
+    a, b, c = (video.film_with_sound(tmp_path/f'{o}.mp4', n, (64, 48)) for o, n in (('a', 30), ('b', 30), ('c', 28)))
+    assert film_kills.differ(a, b, True, video=0) == (0, 30)
+    wrong, n = film_kills.differ(a, c, True, video=0)
+    assert (wrong >= 2, n) == (True, 30)
+    assert film_kills.differ(a, b, False, audio=0)[0] == 0
+    assert film_kills.differ(a, c, False, audio=0)[0] > 0
+
+
+@films
+@pytest.mark.slow
+def test_films_killed_at_both_ends_of_the_last_step(tmp_path):
+    film = video.film_with_sound(tmp_path/'film.mp4', 12, (64, 48))
+    places = [o for o in film_kills.PLACES if 'name' in o and 'segment' not in o]
+    rows = list(film_kills.killed(film, 'out.mkv', ('--codec', 'ffv1', '--size', '48'), places, 0))
+    assert [o['killed'] for o in rows] == ['joined, just before it gets its name',
+                                           'it has its name, the folder is still there']
+    for row in rows:
+        assert (row['by'], row['safe'], row['again']) == ('SIGKILL', 12, 'done')
+        assert (row['frames'], row['sound'], row['left']) == ('12 of 12', 'the same', 0)
+        assert row['files'] >= 4 # a segment, its colours, its state, the key

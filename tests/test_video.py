@@ -630,6 +630,22 @@ def test_two_processes(tmp_path, tiny):
     color_video(film, out, tiny, progress=meanwhile)
 
 
+@pytest.mark.parametrize('end', [True, False])
+def test_a_folder_that_is_not_needed_any_more(colorize, tmp_path, tiny, monkeypatch, end):
+    "Behind the name of the film it is removed by the next run; a second work that is not at its end stays"
+    from colorize_lib.apply import film_work
+    film, out = write_film(tmp_path/'film.mkv', 12), tmp_path/'film_color.mkv'
+    with monkeypatch.context() as m:
+        m.setattr(film_work.shutil, 'rmtree', lambda *args, **kwargs: None)
+        color_video(film, out, tiny)
+    folder = film_work.work_folder(out)
+    assert folder.exists()
+    if not end:
+        with pytest.raises(Killed): color_video(film, out, tiny, segment=5, steady=0, progress=stop_at(8))
+    code, _, err = colorize(film)
+    assert (code, 'skipped' in err, folder.exists()) == (0, True, not end)
+
+
 @pytest.mark.slow
 def test_kill_minus_9(tmp_path, model):
     film = write_film(tmp_path/'film.mp4', 240, (160, 96), codec='libx264')
