@@ -164,7 +164,7 @@ def keep_marks(table, worst=''):
     kept = [(table[name + worst] <= mark if way == 'at most' else table[name + worst] >= mark)
             for name, (way, mark) in MARKS.items()]
     good = np.logical_and.reduce(kept)
-    return [s for s in STRENGTHS if s and good[table.strength == s].all()]
+    return [s for s in sorted({*table.strength} - {0}) if good[table.strength == s].all()]
 
 
 def strengths(found): return ', '.join(f'{o:g}' for o in found) or 'none'
