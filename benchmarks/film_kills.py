@@ -115,6 +115,18 @@ def killed(film, name, options, places, n_random):
         out.unlink(missing_ok=True)
 
 
+def table(rows, frames, n_random, size):
+    "What became of all kills in Markdown"
+    width, height = size
+    command = f'python -m benchmarks.film_kills --frames {frames} --random {n_random} --size {width} {height}'
+    return [f'`{command}`: {frames} frames of {width}x{height} with sound. `colorize` is killed, and the same command '
+            'goes on. Its film is compared with that of a run that was not killed, frame by frame with the times, and '
+            'the sound packet by packet. Files: those in the folder of the work after the kill, and those that are '
+            'left beside the result in the end.', '',
+            '| result | killed | by | frames that are safe | files | second run | frames equal | sound | left |',
+            '|' + '---|'*9, *(f'| {" | ".join(map(str, o.values()))} |' for o in rows)]
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument('--frames', type=int, default=150, help='more than 130: the second segment begins at 121')
@@ -133,15 +145,7 @@ def main():
             for row in killed(film, name, options, PLACES, args.random):
                 rows.append(row)
                 print(row, flush=True)
-    width, height = args.size
-    command = f'python -m benchmarks.film_kills --frames {args.frames} --random {args.random} --size {width} {height}'
-    lines = [f'`{command}`: {args.frames} frames of {width}x{height} with sound. `colorize` is killed, and the same '
-             'command goes on. Its film is compared with that of a run that was not killed, frame by frame with the '
-             'times, and the sound packet by packet. Files: those in the folder of the work after the kill, and those '
-             'that are left beside the result in the end.', '',
-             '| result | killed | by | frames that are safe | files | second run | frames equal | sound | left |',
-             '|' + '---|'*9]
-    put_section('Killed and gone on', lines + [f'| {" | ".join(map(str, o.values()))} |' for o in rows])
+                put_section('Killed and gone on', table(rows, args.frames, args.random, args.size)) # it takes long
     bad = [o for o in rows if o['frames'].split()[0] != str(args.frames) or o['left'] or o['again'] != 'done']
     print(f'{len(rows)} kills, {len(bad)} with a difference or files left')
     sys.exit(bool(bad))
