@@ -146,8 +146,9 @@ def main():
                 rows.append(row)
                 print(row, flush=True)
                 put_section('Killed and gone on', table(rows, args.frames, args.random, args.size)) # it takes long
-    bad = [o for o in rows if o['frames'].split()[0] != str(args.frames) or o['left'] or o['again'] != 'done']
-    print(f'{len(rows)} kills, {len(bad)} with a difference or files left')
+    good = dict(frames=f'{args.frames} of {args.frames}', sound='the same', left=0, again='done')
+    bad = [o for o in rows if good != {k: o[k] for k in good} or (o['killed'] in PLACES and o['by'] != 'SIGKILL')]
+    print(f'{len(rows)} kills, {len(bad)} of them with a difference, with files left, or not where they should be')
     sys.exit(bool(bad))
 
 
