@@ -175,11 +175,12 @@ class AnimationWriter:
     ): # yields a function that paints and writes a `Look`; `.times` holds when they are shown
         "Write a part of an animation"
         with film_errors(self.out, 'cannot be written'), open(path, 'wb') as f:
+            times = []
             def write(look):
                 frame, _ = look.item
                 f.write(self.block(self._painted(frame.picture, look), frame.time))
-                write.times.append(frame.pts)
-            write.times = []
+                times.append(frame.pts)
+            write.times = times
             yield write
 
     def _painted(self, picture, look):

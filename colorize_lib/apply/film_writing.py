@@ -117,15 +117,16 @@ def segment_writer(
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, encoding.format
         stream.codec_context.time_base, stream.codec_context.sample_aspect_ratio = film.time_base, film.aspect
         for k, v in film.tags.items(): setattr(stream.codec_context, k, v)
+        times = [] # not of `write` alone: functions that know each other would keep the encoder, 43 MB at 720p, for long
         def send(frame):
             for packet in stream.encode(frame):
-                write.times.append(round(packet.pts*packet.time_base/film.time_base))
+                times.append(round(packet.pts*packet.time_base/film.time_base))
                 box.mux(packet)
         def write(y, chroma, pts):
             same = encoding.format == film.plain
             planes = [y, *chroma] if same else _converted(film, encoding, y, chroma)
             send(_painted(film, planes, pts, encoding.format))
-        write.times = []
+        write.times = times
         yield write
         send(None)
 
