@@ -1,5 +1,6 @@
 "Films: nothing lost, steady colours, work that survives a kill, and a name for everything that goes wrong."
 import errno
+import gc
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import types
+import weakref
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import count
@@ -21,14 +23,15 @@ from PIL import Image
 
 av = pytest.importorskip('av', reason='films need the package av')
 
-from colorize_lib.apply.animations import animation_pictures, animation_times  # noqa: E402
+from colorize_lib.apply.animations import (Animation, AnimationWriter, animation_pictures,  # noqa: E402
+                                           animation_times)
 from colorize_lib.apply.color_video import color_video  # noqa: E402
 from colorize_lib.apply.colorizer import Colorizer  # noqa: E402
 from colorize_lib.apply.commands import main  # noqa: E402
 from colorize_lib.apply.film_colors import chroma_offsets, chroma_planes, gray_picture, small_chroma  # noqa: E402
 from colorize_lib.apply.film_looks import (check_film_hints, film_predictor, hint_places,  # noqa: E402
                                            read_film_hints, turned_points)
-from colorize_lib.apply.film_writing import check_streams, choose_encoding  # noqa: E402
+from colorize_lib.apply.film_writing import check_streams, choose_encoding, segment_writer  # noqa: E402
 from colorize_lib.apply.films import Film, FilmError, film_errors, gray_film  # noqa: E402
 from colorize_lib.apply.hints import HintError  # noqa: E402
 from colorize_lib.apply.planning import is_animation, is_film  # noqa: E402
@@ -589,7 +592,6 @@ def test_another_wish_begins_anew(tmp_path, tiny):
 
 
 def test_memory_does_not_grow_with_the_film(tmp_path, tiny, monkeypatch):
-    import weakref
     from colorize_lib.apply import film_looks as module
     alive, most = weakref.WeakSet(), []
     class Counted(Look):
@@ -606,6 +608,21 @@ def test_memory_does_not_grow_with_the_film(tmp_path, tiny, monkeypatch):
     color_video(moving_pictures(tmp_path/'a.webp', 90, (16, 16)), colorizer=tiny, segment=1000)
     assert len(most) == 90
     assert max(most) <= 30
+
+
+def test_an_encoder_is_freed_behind_its_segment(tmp_path, tiny):
+    "At once, and not when Python searches for cycles, which let the memory grow by 43 MB a segment at 720p"
+    film = Film(write_film(tmp_path/'film.mkv', 3))
+    moving = Animation(moving_pictures(tmp_path/'a.webp', 4))
+    makers = (lambda: segment_writer(tmp_path/'0', film, choose_encoding(film, '.mp4')),
+              lambda: AnimationWriter(moving, tmp_path/'b.webp', tiny).segment(tmp_path/'1'))
+    gc.disable()
+    try:
+        for make in makers:
+            with make() as write: kept = weakref.ref(write)
+            del write
+            assert kept() is None
+    finally: gc.enable()
 
 
 @pytest.mark.slow

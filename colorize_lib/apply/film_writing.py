@@ -117,7 +117,7 @@ def segment_writer(
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, encoding.format
         stream.codec_context.time_base, stream.codec_context.sample_aspect_ratio = film.time_base, film.aspect
         for k, v in film.tags.items(): setattr(stream.codec_context, k, v)
-        times = [] # not of `write` alone: functions that know each other would keep the encoder, 43 MB at 720p, for long
+        times = [] # functions that know each other would keep the encoder, 43 MB at 720p, until a search for cycles
         def send(frame):
             for packet in stream.encode(frame):
                 times.append(round(packet.pts*packet.time_base/film.time_base))
