@@ -18,6 +18,7 @@ from colorize_lib.apply.hints import check_hints
 from colorize_lib.engine.metrics import hue_bias
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.experiments.plans import Plan
+from colorize_lib.networks.classification import bin_centers
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 from colorize_lib.photos.samples import paint_scene
@@ -275,7 +276,8 @@ def test_other_networks_start_from_the_packaged_one():
 
 
 @pytest.mark.parametrize('way,generator', [('as_before', 'lite_unet'), ('classification', 'bin_classifier'),
-                                           ('adversarial', 'lite_unet'), ('hint_channels', 'lite_unet')])
+                                           ('adversarial', 'lite_unet'), ('hint_channels', 'lite_unet'),
+                                           ('decoder_alone', 'lite_unet')])
 def test_each_way_to_train_on_makes_a_model(painted, tmp_path, way, generator, capsys):
     out = tmp_path/f'{way}.safetensors'
     train_on.main([way, str(painted), '-o', str(out), *TINY, '--minutes', '.01'])
@@ -286,7 +288,11 @@ def test_each_way_to_train_on_makes_a_model(painted, tmp_path, way, generator, c
     same = {k for k, v in before.items() if v.shape == after[k].shape and torch.equal(v.half().float(), after[k])}
     shallow = 'encoder.stages.1.0.layers.0.weight'
     assert (shallow in same) == (way != 'hint_channels') # there the whole encoder learns
-    assert 'ups.0.mix.0.weight' not in same and 'encoder.stages.5.0.layers.0.weight' not in same
+    assert 'ups.0.mix.0.weight' not in same
+    assert ('encoder.stages.5.0.layers.0.weight' in same) == (way == 'decoder_alone')
+    average, _ = load_weights(tmp_path/f'{way}_average.safetensors')
+    k = next(o for o in average.state_dict() if o.endswith('ups.0.mix.0.weight'))
+    assert 0 < (average.state_dict()[k] - net.state_dict()[k]).abs().max() < .1
     assert '100%' in capsys.readouterr().out
 
 
@@ -296,6 +302,23 @@ def test_a_row_says_what_the_card_says(painted, tmp_path):
     assert row['model'] == 'grayscale' and 10 < row['photos'] <= 14
     assert row['colorfulness'] == pytest.approx(0, abs=.01) and row['over_gray'] == pytest.approx(0, abs=.02)
     assert row['frechet'] > 0
+
+
+def test_neighbours_of_like_lightness_agree_on_a_class():
+    "A class that is likely at a few places loses, and an edge of lightness keeps both sides apart"
+    class Logits(torch.nn.Module):
+        def forward(self, x):
+            logits = torch.zeros(1, 261, 16, 16)
+            logits[:, 20, :, :8], logits[:, 240, :, 8:] = 9, 9
+            logits[:, 240, 4, 4] = 12 # it says otherwise
+            return logits
+    x = torch.full((1, 1, 64, 64), -.8)
+    x[..., 32:] = .8
+    alone, agreed = [train_on.Consistent(Logits(), radius, .38)(x) for radius in (0, 3)]
+    left, right = bin_centers()[[20, 240]]/110
+    assert (alone[0, :, 18, 18] - left).norm() > .5*(right - left).norm() # between four cells, most of it
+    assert (agreed[0, :, 18, 18] - left).norm() < .05
+    for o in (alone, agreed): assert (o[0, :, 40, 29] - left).norm() < .05 and (o[0, :, 40, 34] - right).norm() < .05
 
 
 def test_hint_channels_are_measured_as_the_model_is(painted, tmp_path):
