@@ -282,14 +282,18 @@ def deepest(crown):
 def ab_of(picture): return rgb_to_lab(tensor(picture))[0, 1:]
 
 
-def reach_of(hinted, before, crowns, which, wish, within=True):
+def wished(hinted, wish):
+    "What a picture would be if all of it had one colour, as far as the lightness of each pixel allows it"
+    task, x = hinted.colorizer.task, hinted.encoded[0]
+    all_of_it = torch.tensor(ab_of(Image.new('RGB', (8, 8), wish))[:, :1, :1].numpy()/110)
+    return ab_of(task.decode(hinted.photo.copy(), x, all_of_it[None].expand(1, 2, *x.shape[-2:]), 1.))
+
+
+def reach_of(hinted, before, crowns, which, wish, wanted, within=True):
     """What one hint in a crown does: shares of pixels that are its colour now, within 15 CIE units or most of the way
 
-    The colour means the wish as far as a pixel's lightness allows it. `outside` is what is no tree at all."""
-    colorizer, crown, x = hinted.colorizer, crowns[which], hinted.encoded[0]
-    all_of_it = torch.tensor(ab_of(Image.new('RGB', (8, 8), wish))[:, :1, :1].numpy()/110)
-    pred = all_of_it[None].expand(1, 2, *x.shape[-2:])
-    wanted = ab_of(colorizer.task.decode(hinted.photo.copy(), x, pred, 1.))
+    The colour is the `wished` one, `wanted`. `outside` is what is no tree at all."""
+    colorizer, crown = hinted.colorizer, crowns[which]
     hints = check_hints([(*deepest(crown), wish)], hinted.photo.size)
     after = ab_of(colorizer.task.decode(hinted.photo.copy(), *hinted.predict(hints, within), colorizer.saturation))
     left, way, moved = [(a - b).norm(dim=0).numpy() for a, b in ((after, wanted), (before, wanted), (after, before))]
@@ -305,11 +309,11 @@ def reach_rows(colorizer, seeds, size=256):
     for seed in seeds:
         scene, crowns = scene_and_crowns(seed, size)
         hinted = HintedPhoto(colorizer, scene.convert('L').convert('RGB'))
-        before = ab_of(hinted())
+        before, wanted = ab_of(hinted()), {k: wished(hinted, wish) for k, wish in WISHES.items()}
         for i, crown in enumerate(crowns):
             if (crown > .5).mean() < .01: continue
             for (name, wish), within in itertools.product(WISHES.items(), (False, True)):
-                row = reach_of(hinted, before, crowns, i, wish, within)
+                row = reach_of(hinted, before, crowns, i, wish, wanted[name], within)
                 yield dict(seed=seed, wish=name, within=within) | row
 
 
