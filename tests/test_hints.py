@@ -432,7 +432,7 @@ def test_a_hint_fills_a_tree_and_ends_there(colorizer):
 
 
 def test_reach_is_reported_as_it_was_measured():
-    "Both marks are met by the mean of scenes that nothing was chosen on, and the card and HINTS.md say what it is"
+    "The mean of scenes on which nothing was chosen meets both marks, and the card and HINTS.md say what it is"
     import pandas as pd
     from benchmarks.hints import over_scenes
     from conftest import ROOT
@@ -446,8 +446,8 @@ def test_reach_is_reported_as_it_was_measured():
     by_wish = [f'{within[within.wish == o].outside.mean():.2%}' for o in ('autumn', 'purple')]
     for file in (weights_file('grayscale').with_suffix('.md'), ROOT/'benchmarks'/'HINTS.md'):
         text = file.read_text(encoding='utf-8')
-        for said in (f'{len(within)} hints', f'{inside:.1%}', f'{outside:.2%} ± {100*high:.2f}', f'{good:.0%}', *by_wish):
-            assert said in text, f'{file.name} does not say {said}'
+        means = f'{inside:.1%}', f'{outside:.2%} ± {100*high:.2f}', f'{good:.0%}'
+        for said in (f'{len(within)} hints', *means, *by_wish): assert said in text, f'{file.name}: {said}'
 
 
 def test_within_changes_nothing_where_hints_add_up_to_all():
