@@ -1,6 +1,7 @@
 "The benchmark runs, names what it measured, and compares like with like. Nothing here is timed."
 import itertools
 import json
+import random
 import sys
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from benchmarks import (drawings, flower_model, gpu, hint_borders, hints, illustration_model, photo_model, train_on,
-                        what_lines_tell)
+                        what_lines_tell, working_sizes)
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
@@ -18,6 +19,7 @@ from colorize_lib.apply.hints import check_hints
 from colorize_lib.engine.metrics import hue_bias
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.experiments.plans import Plan
+from colorize_lib.networks import hint_attention
 from colorize_lib.networks.classification import bin_centers
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
@@ -338,14 +340,70 @@ def test_hint_channels_are_measured_as_the_model_is(painted, tmp_path):
     assert abs(other[-1] - other[0]) > .01
 
 
+def test_photos_that_no_training_saw_are_found_again(painted, tmp_path, capsys):
+    "Those that a training with the same folders watches, less what the start and the attention had seen"
+    more = tmp_path/'more'
+    more.mkdir()
+    for i in range(20, 40): paint_scene(i, 64).save(more/f'{i}.png')
+    folders, files = [str(painted), str(more)], sorted(photo_files(painted) + photo_files(more))
+    random.Random(0).shuffle(files)
+    args = photo_model.options('photo_model', '').parse_args([*folders, '--n-valid', '12', '--size', '32'])
+    args.cache = False
+    held = photo_model.PHOTOS.batches(files, args).valid.dataset.names
+    start = {str(o) for o in photo_files(painted)} - set(working_sizes.watched(photo_files(painted), 64, 42))
+    assert len(start) == 1 # a small folder: all but one are watched
+    found = working_sizes.held_out(*folders, n_valid=12)
+    assert found == [o for o in held if o not in start] and len(held) == 12
+    attended = {str(o) for o in files[:10]}
+    less = working_sizes.held_out(*folders, n_valid=12, n_hints=10)
+    assert less == [o for o in found if o not in attended] and len(less) < len(found)
+
+
+def test_sizes_are_compared_at_equal_colorfulness():
+    "A choice that is ahead because it is paler is not ahead where all are as colourful"
+    factors = np.array(working_sizes.FACTORS)
+    rows = []
+    for sizes, strength, error in (((128,), 1., .4), ((128, 256), .9, .2)):
+        for photo, true in (('a', 40.), ('b', 60.)):
+            for f in factors: # a gain that falls with colorfulness, and with a method's own error
+                share = .6*strength*f
+                rows.append(dict(photo=photo, sizes=sizes, factor=f, ours=share*true, truth=true,
+                                 over_gray=3 - 2*share - error - true/100))
+    table = pd.DataFrame(working_sizes.summary(pd.DataFrame(rows))).set_index(['sizes', 'equal'])
+    one, both = table.loc[('128', True)], table.loc[('128 256', True)]
+    assert one.factor == pytest.approx(.65/.6) and both.factor == pytest.approx(.65/.54)
+    assert one.over_gray == pytest.approx(3 - 1.3 - .4 - .5)
+    assert one.less == pytest.approx(.2) and one.sem_less == pytest.approx(0, abs=1e-9)
+    assert [o.factor for o in table[~table.index.get_level_values('equal')].itertuples()] == [1, 1.04, 1.08]*2
+    pale = pd.DataFrame(rows).assign(ours=1.)
+    with pytest.raises(ValueError, match='gives 65%'): list(working_sizes.summary(pale))
+
+
+def test_hints_of_one_scene_go_together():
+    "The standard error of scenes: hints of a scene that agree tell no more than one of them"
+    one = pd.DataFrame(dict(seed=[1, 2, 3, 4], outside=[.1, .3, .2, .6]))
+    mean, sem = hints.over_scenes(one, 'outside')
+    assert (mean, sem) == (pytest.approx(.3), pytest.approx(one.outside.sem()))
+    assert hints.over_scenes(pd.concat([one]*5), 'outside') == pytest.approx((mean, sem))
+
+
 def test_only_bold_hints_end_at_borders(painted, tmp_path, monkeypatch, capsys):
     "The later a hint counts as bold, the further it reaches; at the end as far as without borders"
     monkeypatch.setattr(hint_borders, 'RAMPS', ((28, 38), (500, 510)))
     monkeypatch.setattr(hint_borders, 'COUNTS', (2,))
-    hint_borders.main([str(painted), '--n', '2', '--scenes', '1', '-o', str(tmp_path/'borders.csv')])
-    first, last = pd.read_csv(tmp_path/'borders.csv').to_dict('records')
+    monkeypatch.setattr(hint_borders, 'BORDERS', ((.74, .9), (.82, .9)))
+    args = [str(painted), '--n-valid', '2', '--n-hints', '0', '--scenes', '1', '-o', str(tmp_path/'borders.csv')]
+    hint_borders.main(args)
+    assert ' photos, ' in capsys.readouterr().out
+    assert hint_attention.stay_within is hint_borders.plain
+    first, last, narrow = pd.read_csv(tmp_path/'borders.csv').to_dict('records')
+    assert [(o['bold'], o['low'], o['high']) for o in (first, last, narrow)] == [
+        (28, .74, .9), (500, .74, .9), (28, .82, .9)]
     assert first['outside'] < .5*last['outside'] and first['inside'] > .5
+    assert narrow['outside'] < first['outside'] and narrow['inside'] < first['inside']
     colorizer = Colorizer.load()
+    packaged = [o['outside'] for o in hints.reach_rows(colorizer, [20000]) if o['within']]
+    assert first['outside'] == pytest.approx(np.mean(packaged), abs=1e-4)
     colorizer.model.attention.bold = 500, 510
     rows = list(itertools.islice(hints.reach_rows(colorizer, [20000]), 2))
     assert [o['within'] for o in rows] == [False, True]
