@@ -1,23 +1,45 @@
-"""Which hints should end at borders? Chosen on training photos and on painted scenes that nothing is measured on
+"""Which hints should end at borders, and at which? Chosen on photos and painted scenes that nothing is reported on
 
-    python -m benchmarks.hint_borders TRAINING_PHOTOS -o benchmarks/hint_borders.csv
+    python -m benchmarks.hint_borders PHOTOS MORE_PHOTOS -o benchmarks/hint_borders.csv
 
 A hint is bold from so many CIE units from the prediction on. Only bold hints end at the borders of their thing, which
-keeps wishes in place, and costs true hints something. Each row is one choice: what 1 to 10 true hints are worth then,
-and how far one bold wish in a painted tree reaches."""
+keeps wishes in place, and costs true hints something. `low` and `high` are the borders: a place that takes less than
+`low` of a hint gets nothing of it, one that takes more than `high` gets all.
+Each row is one choice: what 1 to 10 true hints are worth then, and how far one bold wish in a painted tree reaches,
+with the standard error of `outside` over scenes. The photos are of the training folders, and the packaged model was not
+trained on them, neither its network nor its attention."""
 import argparse
-import itertools
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.hints import WISHES, ab_of, reach_of, square, tensor, true_hints
+from benchmarks.hints import WISHES, ab_of, over_scenes, reach_of, square, tensor, true_hints, wished
+from benchmarks.working_sizes import held_out
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
-from colorize_lib.photos.pictures import photo_files
+from colorize_lib.networks import hint_attention
 from colorize_lib.photos.samples import scene_and_crowns
 
 COUNTS, RAMPS = (1, 2, 5, 10), ((28, 38), (32, 42), (36, 46), (40, 50), (45, 55), (50, 60))
+BORDERS = (.74, .9), (.66, .9), (.7, .9), (.78, .9), (.82, .9), (.74, .85), (.74, .95) # first the packaged ones
+plain = hint_attention.stay_within
+
+
+def choices():
+    "Each ramp with the packaged borders, and all other borders with the packaged ramp"
+    return [(o, BORDERS[0]) for o in RAMPS] + [(RAMPS[0], o) for o in BORDERS[1:]]
+
+
+def each_choice(attention):
+    "Sets one choice after the other, and yields what to call it"
+    try:
+        for (bold, top), (low, high) in choices():
+            attention.bold = bold, top
+            hint_attention.stay_within = partial(plain, low=low, high=high)
+            yield dict(bold=bold, low=low, high=high)
+    finally: hint_attention.stay_within = plain
 
 
 def gains_of(colorizer, file):
@@ -28,43 +50,48 @@ def gains_of(colorizer, file):
     def db(hints): return psnr(tensor(colorizer.task.decode(hinted.photo.copy(), *hinted.predict(hints), 1.)),
                                tensor(truth)).item()
     before = db([])
-    for ramp, n in itertools.product(RAMPS, COUNTS):
-        colorizer.model.attention.bold = ramp
-        yield dict(bold=ramp[0], hints=n, gain=db(true_hints(np.asarray(truth), file.name, n)) - before)
+    told = [true_hints(np.asarray(truth), Path(file).name, n) for n in COUNTS]
+    for choice in each_choice(colorizer.model.attention):
+        for n, hints in zip(COUNTS, told): yield choice | dict(hints=n, gain=db(hints) - before)
 
 
 def reaches_of(colorizer, seed, size=256):
     "A row for each choice, crown and wish in one painted scene"
     scene, crowns = scene_and_crowns(seed, size)
     hinted = HintedPhoto(colorizer, scene.convert('L').convert('RGB'))
-    before = ab_of(hinted())
+    before, wanted = ab_of(hinted()), [(wish, wished(hinted, wish)) for wish in WISHES.values()]
     for i, crown in enumerate(crowns):
         if (crown > .5).mean() < .01: continue
-        for ramp, wish in itertools.product(RAMPS, WISHES.values()):
-            colorizer.model.attention.bold = ramp
-            found = reach_of(hinted, before, crowns, i, wish)
-            yield dict(bold=ramp[0], inside=found['inside'], outside=found['outside'])
+        for choice in each_choice(colorizer.model.attention):
+            for wish, everywhere in wanted:
+                found = reach_of(hinted, before, crowns, i, wish, everywhere)
+                yield choice | dict(seed=seed, inside=found['inside'], outside=found['outside'])
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser('benchmarks.hint_borders', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('photos', help='folder of photos that nothing is measured on')
+    add('photos', nargs='+', help='the folders of the training, in its order')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--n', type=int, default=100, help='photos')
+    add('--n-valid', type=int, default=128, help='photos that the training of the network held out')
+    add('--n-hints', type=int, default=2000, help='photos on which the attention was trained')
     add('--scenes', type=int, default=30)
     args = parser.parse_args(argv)
-    colorizer, files = Colorizer.load(args.model), photo_files(args.photos)
-    files = files[::max(1, len(files)//args.n)]
+    colorizer = Colorizer.load(args.model)
+    files = held_out(*args.photos, n_valid=args.n_valid, n_hints=args.n_hints)
     gains = pd.DataFrame(row for file in files for row in gains_of(colorizer, file))
     seeds = range(20000, 20000 + args.scenes)
     reaches = pd.DataFrame(row for seed in seeds for row in reaches_of(colorizer, seed))
-    table = gains.pivot_table(index='bold', columns='hints', values='gain').add_prefix('gain_')
-    table = table.join(reaches.groupby('bold')[['inside', 'outside']].mean()).round(4)
+    choice = ['bold', 'low', 'high']
+    table = gains.pivot_table(index=choice, columns='hints', values='gain').add_prefix('gain_')
+    by = reaches.groupby(choice)
+    table = table.join(by[['inside', 'outside']].mean())
+    table['sem_outside'] = pd.Series({k: over_scenes(o, 'outside')[1] for k, o in by})
+    table = table.round(4).loc[[(ramp[0], *borders) for ramp, borders in choices()]]
     if args.out: table.reset_index().to_csv(args.out, index=False)
-    print(f'{len(gains)//len(RAMPS)//len(COUNTS)} photos, {len(reaches)//len(RAMPS)} hints in scenes')
+    print(f'{len(gains)//len(table)//len(COUNTS)} photos, {len(reaches)//len(table)} hints in scenes')
     print(table.to_string())
 
 

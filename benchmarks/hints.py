@@ -4,6 +4,7 @@
     python -m benchmarks.hints train PHOTOS --model illustration --sheets 400 -o illustration.safetensors
     python -m benchmarks.hints measure PHOTOS -o benchmarks/hints.csv
     python -m benchmarks.hints reach 60 -o benchmarks/hint_reach.csv
+    python -m benchmarks.hints reach 200 --first-scene 30000
     python -m benchmarks.hints reference PHOTOS PHOTOS_OF_ONE_KIND -o benchmarks/hint_references.csv
 
 Training: the base network stays as it is, so its features are computed once and kept on disk (0.8 MB a photo).
@@ -281,14 +282,18 @@ def deepest(crown):
 def ab_of(picture): return rgb_to_lab(tensor(picture))[0, 1:]
 
 
-def reach_of(hinted, before, crowns, which, wish, within=True):
+def wished(hinted, wish):
+    "What a picture would be if all of it had one colour, as far as the lightness of each pixel allows it"
+    task, x = hinted.colorizer.task, hinted.encoded[0]
+    all_of_it = torch.tensor(ab_of(Image.new('RGB', (8, 8), wish))[:, :1, :1].numpy()/110)
+    return ab_of(task.decode(hinted.photo.copy(), x, all_of_it[None].expand(1, 2, *x.shape[-2:]), 1.))
+
+
+def reach_of(hinted, before, crowns, which, wish, wanted, within=True):
     """What one hint in a crown does: shares of pixels that are its colour now, within 15 CIE units or most of the way
 
-    The colour means the wish as far as a pixel's lightness allows it. `outside` is what is no tree at all."""
-    colorizer, crown, x = hinted.colorizer, crowns[which], hinted.encoded[0]
-    all_of_it = torch.tensor(ab_of(Image.new('RGB', (8, 8), wish))[:, :1, :1].numpy()/110)
-    pred = all_of_it[None].expand(1, 2, *x.shape[-2:])
-    wanted = ab_of(colorizer.task.decode(hinted.photo.copy(), x, pred, 1.))
+    The colour is the `wished` one, `wanted`. `outside` is what is no tree at all."""
+    colorizer, crown = hinted.colorizer, crowns[which]
     hints = check_hints([(*deepest(crown), wish)], hinted.photo.size)
     after = ab_of(colorizer.task.decode(hinted.photo.copy(), *hinted.predict(hints, within), colorizer.saturation))
     left, way, moved = [(a - b).norm(dim=0).numpy() for a, b in ((after, wanted), (before, wanted), (after, before))]
@@ -304,17 +309,24 @@ def reach_rows(colorizer, seeds, size=256):
     for seed in seeds:
         scene, crowns = scene_and_crowns(seed, size)
         hinted = HintedPhoto(colorizer, scene.convert('L').convert('RGB'))
-        before = ab_of(hinted())
+        before, wanted = ab_of(hinted()), {k: wished(hinted, wish) for k, wish in WISHES.items()}
         for i, crown in enumerate(crowns):
             if (crown > .5).mean() < .01: continue
             for (name, wish), within in itertools.product(WISHES.items(), (False, True)):
-                row = reach_of(hinted, before, crowns, i, wish, within)
+                row = reach_of(hinted, before, crowns, i, wish, wanted[name], within)
                 yield dict(seed=seed, wish=name, within=within) | row
 
 
+def over_scenes(df, column):
+    "The mean over hints, and its standard error where the hints of one scene go together"
+    mean, by = df[column].mean(), df.groupby('seed')[column]
+    off, n = by.sum() - mean*by.size(), by.ngroups
+    return mean, (off.pow(2).sum()*n/max(1, n - 1))**.5/len(df)
+
+
 def reach(args):
-    n = int(args.photos[0]) # of scenes; none of them has been trained on
-    df = pd.DataFrame(reach_rows(Colorizer.load(args.model), range(7000, 7000 + n)))
+    first, n = args.first_scene, int(args.photos[0]) # of scenes; none of them has been trained on
+    df = pd.DataFrame(reach_rows(Colorizer.load(args.model), range(first, first + n)))
     shares = 'inside', 'already', 'outside', 'others'
     df['good'] = (df.inside >= .9) & (df.outside < .05)
     for within, o in df.groupby('within'):
@@ -322,6 +334,9 @@ def reach(args):
         print(o.groupby('wish')[[*shares]].agg(['mean', 'median', 'min', 'max']).T.round(3).to_string())
         print(f'{o.inside.mean():.1%} of the crown, {o.outside.mean():.1%} of what is no tree; '
               f'{o.good.mean():.0%} of the hints reach 90% and touch less than 5%')
+        for wish, part in [('all', o), *o.groupby('wish')]:
+            told = [f'{k} {100*m:.2f} ± {100*sem:.2f}%' for k in shares[::2] for m, sem in [over_scenes(part, k)]]
+            print(f'{wish}, {len(part)} hints, with standard errors over scenes: {", ".join(told)}')
     if args.out: df.round(4).to_csv(args.out, index=False)
 
 
@@ -394,6 +409,7 @@ def main(argv=None):
     add('--every', type=int, default=1, help='measure on every so many photos')
     add('--add', help='rows of another CSV that come first')
     add('--points', type=int, default=50, help='hints from a reference')
+    add('--first-scene', type=int, default=7000, help='seed of the first scene, for reach')
     add('--n', type=int, default=1400, help='photos to train on')
     add('--sheets', type=int, default=0, help='sheets of drawn things to train on, for drawings')
     add('--steps', type=int, default=1500, help='of training')

@@ -121,7 +121,8 @@ def way(name, args, dls):
         config |= dict(generator='bin_classifier', kwargs=dict(body='lite_unet'))
         return net, config, plan_losses['classification'](dls), [clip]
     n_in, sees = dls.task.n_in, SeesLightness(args.colorfulness)
-    net = lite_unet(args.start, n_in, dict(hint_channels='everything', decoder_alone='nothing').get(name, 'deep'))
+    learns = dict(hint_channels='everything', decoder_alone='nothing').get(name, 'deep')
+    net = lite_unet(args.start, n_in, learns=learns)
     config |= dict(generator='lite_unet', kwargs=dict(n_in=n_in, n_out=2))
     if name == 'adversarial':
         discriminator = discriminator_for(args.size, dls.task)

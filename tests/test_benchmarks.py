@@ -1,6 +1,7 @@
 "The benchmark runs, names what it measured, and compares like with like. Nothing here is timed."
 import itertools
 import json
+import random
 import sys
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from benchmarks import (drawings, flower_model, gpu, hint_borders, hints, illustration_model, photo_model, train_on,
-                        what_lines_tell)
+                        what_lines_tell, working_sizes)
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
@@ -18,6 +19,8 @@ from colorize_lib.apply.hints import check_hints
 from colorize_lib.engine.metrics import hue_bias
 from colorize_lib.engine.weights import load_weights, save_weights
 from colorize_lib.experiments.plans import Plan
+from colorize_lib.networks import hint_attention
+from colorize_lib.networks.classification import bin_centers
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 from colorize_lib.photos.samples import paint_scene
@@ -279,7 +282,8 @@ def test_other_networks_start_from_the_packaged_one():
 
 
 @pytest.mark.parametrize('way,generator', [('as_before', 'lite_unet'), ('classification', 'bin_classifier'),
-                                           ('adversarial', 'lite_unet'), ('hint_channels', 'lite_unet')])
+                                           ('adversarial', 'lite_unet'), ('hint_channels', 'lite_unet'),
+                                           ('decoder_alone', 'lite_unet')])
 def test_each_way_to_train_on_makes_a_model(painted, tmp_path, way, generator, capsys):
     out = tmp_path/f'{way}.safetensors'
     train_on.main([way, str(painted), '-o', str(out), *TINY, '--minutes', '.01'])
@@ -290,7 +294,11 @@ def test_each_way_to_train_on_makes_a_model(painted, tmp_path, way, generator, c
     same = {k for k, v in before.items() if v.shape == after[k].shape and torch.equal(v.half().float(), after[k])}
     shallow = 'encoder.stages.1.0.layers.0.weight'
     assert (shallow in same) == (way != 'hint_channels') # there the whole encoder learns
-    assert 'ups.0.mix.0.weight' not in same and 'encoder.stages.5.0.layers.0.weight' not in same
+    assert 'ups.0.mix.0.weight' not in same
+    assert ('encoder.stages.5.0.layers.0.weight' in same) == (way == 'decoder_alone')
+    average, _ = load_weights(tmp_path/f'{way}_average.safetensors')
+    k = next(o for o in average.state_dict() if o.endswith('ups.0.mix.0.weight'))
+    assert 0 < (average.state_dict()[k] - net.state_dict()[k]).abs().max() < .1
     assert '100%' in capsys.readouterr().out
 
 
@@ -300,6 +308,23 @@ def test_a_row_says_what_the_card_says(painted, tmp_path):
     assert row['model'] == 'grayscale' and 10 < row['photos'] <= 14
     assert row['colorfulness'] == pytest.approx(0, abs=.01) and row['over_gray'] == pytest.approx(0, abs=.02)
     assert row['frechet'] > 0
+
+
+def test_neighbours_of_like_lightness_agree_on_a_class():
+    "A class that is likely at a few places loses, and an edge of lightness keeps both sides apart"
+    class Logits(torch.nn.Module):
+        def forward(self, x):
+            logits = torch.zeros(1, 261, 16, 16)
+            logits[:, 20, :, :8], logits[:, 240, :, 8:] = 9, 9
+            logits[:, 240, 4, 4] = 12 # it says otherwise
+            return logits
+    x = torch.full((1, 1, 64, 64), -.8)
+    x[..., 32:] = .8
+    alone, agreed = [train_on.Consistent(Logits(), radius, .38)(x) for radius in (0, 3)]
+    left, right = bin_centers()[[20, 240]]/110
+    assert (alone[0, :, 18, 18] - left).norm() > .5*(right - left).norm() # between four cells, most of it
+    assert (agreed[0, :, 18, 18] - left).norm() < .05
+    for o in (alone, agreed): assert (o[0, :, 40, 29] - left).norm() < .05 and (o[0, :, 40, 34] - right).norm() < .05
 
 
 def test_hint_channels_are_measured_as_the_model_is(painted, tmp_path):
@@ -319,14 +344,70 @@ def test_hint_channels_are_measured_as_the_model_is(painted, tmp_path):
     assert abs(other[-1] - other[0]) > .01
 
 
+def test_photos_that_no_training_saw_are_found_again(painted, tmp_path, capsys):
+    "Those that a training with the same folders watches, less what the start and the attention had seen"
+    more = tmp_path/'more'
+    more.mkdir()
+    for i in range(20, 40): paint_scene(i, 64).save(more/f'{i}.png')
+    folders, files = [str(painted), str(more)], sorted(photo_files(painted) + photo_files(more))
+    random.Random(0).shuffle(files)
+    args = photo_model.options('photo_model', '').parse_args([*folders, '--n-valid', '12', '--size', '32'])
+    args.cache = False
+    held = photo_model.PHOTOS.batches(files, args).valid.dataset.names
+    start = {str(o) for o in photo_files(painted)} - set(working_sizes.watched(photo_files(painted), 64, 42))
+    assert len(start) == 1 # a small folder: all but one are watched
+    found = working_sizes.held_out(*folders, n_valid=12)
+    assert found == [o for o in held if o not in start] and len(held) == 12
+    attended = {str(o) for o in files[:10]}
+    less = working_sizes.held_out(*folders, n_valid=12, n_hints=10)
+    assert less == [o for o in found if o not in attended] and len(less) < len(found)
+
+
+def test_sizes_are_compared_at_equal_colorfulness():
+    "A choice that is ahead because it is paler is not ahead where all are as colourful"
+    factors = np.array(working_sizes.FACTORS)
+    rows = []
+    for sizes, strength, error in (((128,), 1., .4), ((128, 256), .9, .2)):
+        for photo, true in (('a', 40.), ('b', 60.)):
+            for f in factors: # a gain that falls with colorfulness, and with a method's own error
+                share = .6*strength*f
+                rows.append(dict(photo=photo, sizes=sizes, factor=f, ours=share*true, truth=true,
+                                 over_gray=3 - 2*share - error - true/100))
+    table = pd.DataFrame(working_sizes.summary(pd.DataFrame(rows))).set_index(['sizes', 'equal'])
+    one, both = table.loc[('128', True)], table.loc[('128 256', True)]
+    assert one.factor == pytest.approx(.65/.6) and both.factor == pytest.approx(.65/.54)
+    assert one.over_gray == pytest.approx(3 - 1.3 - .4 - .5)
+    assert one.less == pytest.approx(.2) and one.sem_less == pytest.approx(0, abs=1e-9)
+    assert [o.factor for o in table[~table.index.get_level_values('equal')].itertuples()] == [1, 1.04, 1.08]*2
+    pale = pd.DataFrame(rows).assign(ours=1.)
+    with pytest.raises(ValueError, match='gives 65%'): list(working_sizes.summary(pale))
+
+
+def test_hints_of_one_scene_go_together():
+    "The standard error of scenes: hints of a scene that agree tell no more than one of them"
+    one = pd.DataFrame(dict(seed=[1, 2, 3, 4], outside=[.1, .3, .2, .6]))
+    mean, sem = hints.over_scenes(one, 'outside')
+    assert (mean, sem) == (pytest.approx(.3), pytest.approx(one.outside.sem()))
+    assert hints.over_scenes(pd.concat([one]*5), 'outside') == pytest.approx((mean, sem))
+
+
 def test_only_bold_hints_end_at_borders(painted, tmp_path, monkeypatch, capsys):
     "The later a hint counts as bold, the further it reaches; at the end as far as without borders"
     monkeypatch.setattr(hint_borders, 'RAMPS', ((28, 38), (500, 510)))
     monkeypatch.setattr(hint_borders, 'COUNTS', (2,))
-    hint_borders.main([str(painted), '--n', '2', '--scenes', '1', '-o', str(tmp_path/'borders.csv')])
-    first, last = pd.read_csv(tmp_path/'borders.csv').to_dict('records')
+    monkeypatch.setattr(hint_borders, 'BORDERS', ((.74, .9), (.82, .9)))
+    args = [str(painted), '--n-valid', '2', '--n-hints', '0', '--scenes', '1', '-o', str(tmp_path/'borders.csv')]
+    hint_borders.main(args)
+    assert ' photos, ' in capsys.readouterr().out
+    assert hint_attention.stay_within is hint_borders.plain
+    first, last, narrow = pd.read_csv(tmp_path/'borders.csv').to_dict('records')
+    assert [(o['bold'], o['low'], o['high']) for o in (first, last, narrow)] == [
+        (28, .74, .9), (500, .74, .9), (28, .82, .9)]
     assert first['outside'] < .5*last['outside'] and first['inside'] > .5
+    assert narrow['outside'] < first['outside'] and narrow['inside'] < first['inside']
     colorizer = Colorizer.load()
+    packaged = [o['outside'] for o in hints.reach_rows(colorizer, [20000]) if o['within']]
+    assert first['outside'] == pytest.approx(np.mean(packaged), abs=1e-4)
     colorizer.model.attention.bold = 500, 510
     rows = list(itertools.islice(hints.reach_rows(colorizer, [20000]), 2))
     assert [o['within'] for o in rows] == [False, True]
