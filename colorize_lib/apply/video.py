@@ -175,11 +175,11 @@ def __call__(self:Steady,
             if not alone:
                 frame.begins = True
                 self.cuts.append(self.n)
-            yield from self._finish(block)
+            yield from self._finish(block, ends=True)
             block = []
             yield self._begin(frame)
         self.n += 1
-    yield from self._finish(block)
+    yield from self._finish(block, ends=True)
 
 # %% ../../nbs/apply/11_video.ipynb #85b6d656
 def _walk(frames, key, flow, home):
@@ -191,32 +191,36 @@ def _walk(frames, key, flow, home):
         at, trust = fetch(at, way), fetch(trust, way)*getattr(frame, home)
         yield at, trust*looks_alike(frame, key, at)
 
+_enough, _lost = .2, .05 # trust from which on a place counts as seen; the share of a frame that need not be
+
+def _is_seen(trust):
+    "Has enough of a frame been seen? Seams around things that move do not count: they are too thin for the network"
+    _, cv2 = import_video()
+    return (cv2.dilate(trust, np.ones((5, 5), np.uint8)) < _enough).mean() <= _lost
+
 @patch
-def _finish(self:Steady, block):
-    "Give the frames of a block their colours"
+def _finish(self:Steady, block, ends=False):
+    "Give the frames of a block their colours; where a shot `ends`, no frame needs a key behind them"
     if not block: return
     *between, key = block
     *ways, (at, trust) = _walk(block, self.last, 'to', 'back')
-    key.ab = mean_color(self.look(key), fetch(self.last.ab, at), self.strength*trust[..., None])
+    key.ab = fetch(self.last.ab, at)
+    if not (ends and _is_seen(trust)): key.ab = mean_color(self.look(key), key.ab, self.strength*trust[..., None])
     self._between(self.last, between, key, ways)
     self.last, key.whole = key, True
     yield from block
 
 # %% ../../nbs/apply/11_video.ipynb #0755d0f8
-_enough = .2 # trust from which on a place counts as seen
-
 @patch
-def _between(self:Steady, first, frames, key, from_first, lost=.05):
-    "Give the frames between two keys the colours of both; where too much is in neither, a frame becomes a key, too"
+def _between(self:Steady, first, frames, key, from_first):
+    "Give the frames between two keys the colours of both, the nearer one counting more"
     from_key = list(_walk(frames[::-1], key, 'on', 'ahead'))[::-1]
     trust = [np.maximum(t0, t1) for (_, t0), (_, t1) in zip(from_first, from_key)]
-    unseen = [(o < _enough).mean() for o in trust]
-    i = int(np.argmax(unseen)) if max(unseen, default=0) > lost else None
-    for j, frame in enumerate(frames) if i is None else [(i, frames[i])]:
-        (at0, trust0), (at1, trust1) = from_first[j], from_key[j]
-        w0, w1 = (trust0 + 1e-3)*(len(frames) - j), (trust1 + 1e-3)*(j + 1)
+    for i, (frame, (at0, trust0), (at1, trust1)) in enumerate(zip(frames, from_first, from_key), 1):
+        w0, w1 = (trust0 + 1e-3)*(len(frames) + 1 - i), (trust1 + 1e-3)*i
         frame.ab = mean_color(fetch(first.ab, at0), fetch(key.ab, at1), (w1/(w0 + w1))[..., None])
-    if i is None: return
+    if all(map(_is_seen, trust)): return
+    i = int(np.argmin([o.mean() for o in trust]))
     self._fill(frames[i], trust[i])
     self._between(first, frames[:i], frames[i], from_first[:i])
     self._between(frames[i], frames[i + 1:], key, list(_walk(frames[i + 1:], frames[i], 'to', 'back')))
