@@ -97,9 +97,10 @@ def chroma_planes(film,
     fmt = av.VideoFormat(film.plain, film.width, film.height)
     rows, columns = fmt.chroma_height(), fmt.chroma_width()
     lumas = cv2.resize(y, (columns, rows), interpolation=cv2.INTER_AREA), *_extremes(y, rows, columns)
-    maps = np.stack([cv2.resize(o, (columns, rows), interpolation=cv2.INTER_LINEAR) for o in maps])
-    out, step = np.empty((2, rows, columns), y.dtype), max(1, 2**15//columns)
+    large, out = np.empty((4, rows, columns), np.float32), np.empty((2, rows, columns), y.dtype)
+    for o, into in zip(maps, large): cv2.resize(o, (columns, rows), into, interpolation=cv2.INTER_LINEAR)
+    step = max(1, 2**16//columns)
     for top in range(0, rows, step): # in strips, which stay in the processor's cache
         strip = np.s_[top:top + step]
-        out[:, strip] = _painted(film, maps[:, strip], *(_scaled(film, o[strip]) for o in lumas))
+        out[:, strip] = _painted(film, large[:, strip], *(_scaled(film, o[strip]) for o in lumas))
     return out
