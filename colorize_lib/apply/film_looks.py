@@ -28,7 +28,7 @@ def small_gray(
     "A frame as the network sees it"
     small = render_size(round(film.width*float(film.aspect)), film.height, size)
     gray = Image.fromarray(gray_picture(film, y)) if film.deep else Image.fromarray(y)
-    gray = np.asarray(gray.resize(small, Image.BICUBIC, reducing_gap=2)) # 3, as for photos: twice the time, .5 of 255 off
+    gray = np.asarray(gray.resize(small, Image.BICUBIC, reducing_gap=2)) # 3, as for photos, takes twice the time
     return gray if film.deep else gray_picture(film, gray)
 
 # %% ../../nbs/apply/12_film_looks.ipynb #33c4a331
