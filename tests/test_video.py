@@ -377,10 +377,10 @@ def looked_at(frames):
 
 
 def test_one_look_serves_its_neighbours():
-    "A thing that shows in some frames between two keys costs one look; a seam of three pixels costs none"
+    "A thing that shows in some frames between two keys costs one look; thin lines cost none"
     still = np.asarray(paint_scene(1, 64).convert('L'))
     shown = np.asarray(paint_scene(5, 64).convert('L'))[::-1]
-    for part, n in ((np.s_[8:40, 10:50], 1), (np.s_[:, 30:33], 0)):
+    for part, n in ((np.s_[8:40, 10:50], 1), (np.s_[:, 10::20], 0)):
         frames = [still.copy() for _ in range(17)]
         for o in frames[2:7]: o[part] = 255 - shown[part]
         found = looked_at(frames)
