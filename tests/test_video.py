@@ -377,12 +377,11 @@ def looked_at(frames):
 
 
 def test_one_look_serves_its_neighbours():
-    "A thing that shows in some frames between two keys costs one look; thin lines cost none"
+    "A thing that shows in some frames between two keys costs one look; two thin lines cost none"
     still = np.asarray(paint_scene(1, 64).convert('L'))
-    shown = np.asarray(paint_scene(5, 64).convert('L'))[::-1]
-    for part, n in ((np.s_[8:40, 10:50], 1), (np.s_[:, 10::20], 0)):
+    for part, n in ((np.s_[8:40, 10:50], 1), (np.s_[[20, 21, 22, 40, 41, 42]], 0)):
         frames = [still.copy() for _ in range(17)]
-        for o in frames[2:7]: o[part] = 255 - shown[part]
+        for o in frames[2:7]: o[part] ^= 128
         found = looked_at(frames)
         assert [i for i in found if i % 8 == 0] == [0, 8, 16]
         assert [i in range(2, 7) for i in found if i % 8] == [True]*n
