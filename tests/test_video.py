@@ -397,6 +397,15 @@ def test_the_end_of_a_shot_needs_no_look():
     assert looked_at([a]*10 + [new]) == [0, 8, 10]
 
 
+@pytest.mark.parametrize('strength, twice', [(.4, False), (0, True)])
+def test_only_a_frame_by_itself_is_seen_mirrored_too(tiny, monkeypatch, strength, twice):
+    run, asked = tiny.network.run, set()
+    monkeypatch.setattr(tiny.network, 'run', lambda small, mirror=True: asked.add(mirror) or run(small, mirror))
+    still = np.asarray(paint_scene(1, 64).convert('L'))
+    list(Steady(film_predictor(tiny, 32), strength)(Look(gray=still) for _ in range(3)))
+    assert asked == {twice}
+
+
 def test_no_colour_crosses_a_cut(films):
     film, = [o for o in films[-1:]]
     cut = film.cuts[0]

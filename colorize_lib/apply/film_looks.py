@@ -54,7 +54,7 @@ def film_predictor(
     "A function of a `Look` that gives its colours, `(h,w,2)` in CIE units"
     def predict(look):
         if look.points: pred = _hinted(look)
-        else: pred = colorizer.predict(_upright(look.gray), size, 'frame')[1]
+        else: pred = colorizer.predict(_upright(look.gray), size, 'frame', mirror=not look.averaged)[1]
         (h, w), factor = look.gray.shape, 110*saturation*colorizer.saturation
         pred = F.interpolate(torch.as_tensor(pred), (w, h) if quarters % 2 else (h, w), mode='bilinear')
         return np.ascontiguousarray(np.rot90(pred[0].movedim(0, -1).numpy(), -quarters))*np.float32(factor)

@@ -81,6 +81,7 @@ class Look:
     begins: bool = False     # a shot
     whole: bool = False      # nothing before it is needed to go on behind it
     n_looks: int = 0         # of the network, at this frame
+    averaged: bool = False   # with other frames: so the network need not look twice
 
     def __post_init__(self):
         _, cv2 = import_video()
@@ -143,7 +144,7 @@ class Steady:
 
     def look(self, frame):
         "Let the network look at a frame"
-        self.n_looks, frame.n_looks = self.n_looks + 1, frame.n_looks + 1
+        self.n_looks, frame.n_looks, frame.averaged = self.n_looks + 1, frame.n_looks + 1, self.strength > 0
         return self.predict(frame)
 
 # %% ../../nbs/apply/11_video.ipynb #dcdb3e79
