@@ -194,10 +194,10 @@ def _walk(frames, key, flow, home):
 
 _enough, _lost = .2, .05 # trust from which on a place counts as seen; the share of a frame that need not be
 
-def _is_seen(trust):
-    "Has enough of a frame been seen? Seams around things that move do not count: they are too thin for the network"
+def _unseen(trust):
+    "The share of a frame that was not seen; seams around what moves do not count: the network sees nothing so thin"
     _, cv2 = import_video()
-    return (cv2.dilate(trust, np.ones((5, 5), np.uint8)) < _enough).mean() <= _lost
+    return (cv2.dilate(trust, np.ones((5, 5), np.uint8)) < _enough).mean()
 
 @patch
 def _finish(self:Steady, block, ends=False):
@@ -205,8 +205,8 @@ def _finish(self:Steady, block, ends=False):
     if not block: return
     *between, key = block
     *ways, (at, trust) = _walk(block, self.last, 'to', 'back')
-    key.ab = fetch(self.last.ab, at)
-    if not (ends and _is_seen(trust)): key.ab = mean_color(self.look(key), key.ab, self.strength*trust[..., None])
+    key.ab, known = fetch(self.last.ab, at), ends and _unseen(trust) <= _lost
+    if not known: key.ab = mean_color(self.look(key), key.ab, self.strength*trust[..., None])
     self._between(self.last, between, key, ways)
     self.last, key.whole = key, True
     yield from block
@@ -220,8 +220,9 @@ def _between(self:Steady, first, frames, key, from_first):
     for i, (frame, (at0, trust0), (at1, trust1)) in enumerate(zip(frames, from_first, from_key), 1):
         w0, w1 = (trust0 + 1e-3)*(len(frames) + 1 - i), (trust1 + 1e-3)*i
         frame.ab = mean_color(fetch(first.ab, at0), fetch(key.ab, at1), (w1/(w0 + w1))[..., None])
-    if all(map(_is_seen, trust)): return
-    i = int(np.argmin([o.mean() for o in trust]))
+    unseen = [_unseen(o) for o in trust]
+    if max(unseen, default=0) <= _lost: return
+    i = int(np.argmax(unseen)) # the frame that lacks most becomes a key for its neighbours
     self._fill(frames[i], trust[i])
     self._between(first, frames[:i], frames[i], from_first[:i])
     self._between(frames[i], frames[i + 1:], key, list(_walk(frames[i + 1:], frames[i], 'to', 'back')))
