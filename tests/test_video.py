@@ -374,6 +374,42 @@ def test_the_network_looks_at_one_frame_of_eight():
     assert np.allclose(out[13].ab, 10, atol=1e-3)
 
 
+def looked_at(frames):
+    "Numbers of the frames that the network looks at, for gray pictures"
+    steady = Steady(lambda look: np.full((*look.gray.shape, 2), 10., np.float32))
+    return [i for i, o in enumerate(steady(Look(gray=o) for o in frames)) if o.n_looks]
+
+
+def test_one_look_serves_its_neighbours():
+    "A thing that shows in some frames between two keys costs one look; two thin lines cost none"
+    still = np.asarray(paint_scene(1, 64).convert('L'))
+    for part, n in ((np.s_[8:40, 10:50], 1), (np.s_[[20, 21, 22, 40, 41, 42]], 0)):
+        frames = [still.copy() for _ in range(17)]
+        for o in frames[2:7]: o[part] ^= 128
+        found = looked_at(frames)
+        assert [i for i in found if i % 8 == 0] == [0, 8, 16]
+        assert [i in range(2, 7) for i in found if i % 8] == [True]*n
+
+
+def test_the_end_of_a_shot_needs_no_look():
+    "Where a film or a shot ends, the last key's colours are carried on, unless something new has come"
+    a, b = (np.asarray(paint_scene(i, 64).convert('L')) for i in (1, 5))
+    assert looked_at([a]*12) == [0, 8]
+    assert looked_at([a]*12 + [255 - b]*6) == [0, 8, 12]
+    new = a.copy()
+    new[8:40, 10:50] = 255 - b[8:40, 10:50]
+    assert looked_at([a]*10 + [new]) == [0, 8, 10]
+
+
+@pytest.mark.parametrize('strength, twice', [(.4, False), (0, True)])
+def test_only_a_frame_by_itself_is_seen_mirrored_too(tiny, monkeypatch, strength, twice):
+    run, asked = tiny.network.run, set()
+    monkeypatch.setattr(tiny.network, 'run', lambda small, mirror=True: asked.add(mirror) or run(small, mirror))
+    still = np.asarray(paint_scene(1, 64).convert('L'))
+    list(Steady(film_predictor(tiny, 32), strength)(Look(gray=still) for _ in range(3)))
+    assert asked == {twice}
+
+
 def test_no_colour_crosses_a_cut(films):
     film, = [o for o in films[-1:]]
     cut = film.cuts[0]

@@ -197,18 +197,18 @@ def load(cls:Colorizer,
 
 # %% ../../nbs/apply/02_colorizer.ipynb #0c8afa94
 @patch
-def _run(self:Colorizer, photo, size):
+def _run(self:Colorizer, photo, size, mirror=True):
     "`(input, prediction)` at one size"
     small = photo.resize(render_size(*photo.size, size), self.task.resample, reducing_gap=3)
-    x, pred = self.network.run(open_photo(small)) # which lays transparency on white
+    x, pred = self.network.run(open_photo(small), mirror) # which lays transparency on white
     if not abs(pred).max() < math.inf: raise ValueError('the network predicts NaN or infinity')
     return x, pred
 
 # %% ../../nbs/apply/02_colorizer.ipynb #53f88dc7
 @patch
-def _at_scales(self:Colorizer, photo, size):
+def _at_scales(self:Colorizer, photo, size, mirror):
     "`(input, prediction)` at the largest scale; the prediction is the mean over all scales"
-    inputs, preds = zip(*[self._run(photo, round(size*scale)) for scale in self.scales])
+    inputs, preds = zip(*[self._run(photo, round(size*scale), mirror) for scale in self.scales])
     return inputs[-1], self.network.mean(preds)
 
 # %% ../../nbs/apply/02_colorizer.ipynb #ba14c548
@@ -217,11 +217,12 @@ def predict(self:Colorizer,
     photo, # RGB or RGBA `PIL.Image`, as the task's `prepare` returns it
     size=None, # see `Colorizer.__call__`
     name='photo', # for warnings
+    mirror=True, # see `TorchNetwork.run`
 )->tuple: # the network's input and its prediction, tensors or (with an ONNX file) arrays `(1,C,h,w)`
     "What the network makes of a photo, at `size` or at the size that memory allows"
     size = self.size if size is None else size
     while True:
-        try: return self._at_scales(photo, size)
+        try: return self._at_scales(photo, size, mirror)
         except (MemoryError, RuntimeError) as e:
             if not _out_of_memory(e) or size <= 32: raise
         gc.collect() # outside of `except`: until its end the error keeps the activations alive

@@ -44,16 +44,17 @@ class TorchNetwork:
 
     def run(self,
         small, # RGB `PIL.Image`
+        mirror=True, # take the mean with the prediction for the mirror image, for twice the work
     )->tuple: # the network's input and its prediction, on the CPU
         "Predict for a small picture"
         x = self.task.encode(small)
-        with torch.no_grad(): return x, mean_of_mirrors(self._predict, x)
+        with torch.no_grad(): return x, mean_of_mirrors(self._predict, x) if mirror else self._predict(x)
 
-    def _predict(self, both):
+    def _predict(self, x):
         cast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
-        both = both.to(self.device).contiguous(memory_format=torch.channels_last)
+        x = x.to(self.device).contiguous(memory_format=torch.channels_last)
         predict = getattr(self.model, 'predict', self.model) # a classifier's `predict` turns probabilities into colours
-        with cast, self.lock: return predict(both).float().cpu()
+        with cast, self.lock: return predict(x).float().cpu()
 
     def mean(self, preds): # at sizes that grow
         "The mean of predictions, at the size of the last"

@@ -89,6 +89,7 @@ class OnnxNetwork:
 
     def run(self,
         small, # RGB `PIL.Image`
+        mirror=True, # see `TorchNetwork.run`; the graph always takes the mean
     )->tuple: # the network's input and its prediction
         "Predict for a small picture"
         return tuple(self._run(self.session, self.outputs[:2], picture=np.asarray(small)[None]))

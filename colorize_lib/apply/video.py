@@ -9,6 +9,7 @@ __all__ = ['fetch', 'flow_finder', 'leads_home', 'looks_alike', 'Look', 'link', 
 
 # %% ../../nbs/apply/11_video.ipynb #8c0cf24a
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from fastcore.basics import patch
@@ -17,7 +18,14 @@ from .films import import_video
 from ..engine.checks import check_whole
 
 # %% ../../nbs/apply/11_video.ipynb #b3d606d4
-def _grid(h, w): return np.stack(np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)), -1)
+@lru_cache(4)
+def _grid(h, w):
+    "Where the pixels of a picture are"
+    grid = np.stack(np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)), -1)
+    grid.flags.writeable = False # it is made once, and shared by all frames
+    return grid
+
+def _squares(v): return v[..., 0]**2 + v[..., 1]**2 # NumPy's sum over so short an axis takes ten times as long
 
 def fetch(
     values, # `(h,w)` or `(h,w,c)`, float32
@@ -46,7 +54,7 @@ def leads_home(
     at = _grid(h, w) + there
     x, y = at[..., 0], at[..., 1]
     inside = (x >= -.5) & (x <= w - .5) & (y >= -.5) & (y <= h - .5)
-    off = ((fetch(back, at) + there)**2).sum(-1)/(.5 + .02*(there**2).sum(-1)) # long ways may miss by more
+    off = _squares(fetch(back, at) + there)/(.5 + .02*_squares(there)) # long ways may miss by more
     return np.exp(-off)*inside
 
 def looks_alike(
@@ -73,6 +81,7 @@ class Look:
     begins: bool = False     # a shot
     whole: bool = False      # nothing before it is needed to go on behind it
     n_looks: int = 0         # of the network, at this frame
+    averaged: bool = False   # with other frames: so the network need not look twice
 
     def __post_init__(self):
         _, cv2 = import_video()
@@ -103,11 +112,9 @@ def moved_points(
     return moved
 
 # %% ../../nbs/apply/11_video.ipynb #76f21456
-def _chroma(ab): return np.sqrt((ab**2).sum(-1, keepdims=True))
+def _chroma(ab): return np.sqrt(_squares(ab))[..., None]
 
-def _spread(ab):
-    few = ab[::2, ::2]
-    return np.sqrt(((few - few.mean((0, 1)))**2).sum(-1).mean())
+def _spread(ab): return np.linalg.norm(import_video()[1].meanStdDev(ab)[1])
 
 def mean_color(
     a, b, # `(h,w,2)`
@@ -137,7 +144,7 @@ class Steady:
 
     def look(self, frame):
         "Let the network look at a frame"
-        self.n_looks, frame.n_looks = self.n_looks + 1, frame.n_looks + 1
+        self.n_looks, frame.n_looks, frame.averaged = self.n_looks + 1, frame.n_looks + 1, self.strength > 0
         return self.predict(frame)
 
 # %% ../../nbs/apply/11_video.ipynb #dcdb3e79
@@ -169,11 +176,11 @@ def __call__(self:Steady,
             if not alone:
                 frame.begins = True
                 self.cuts.append(self.n)
-            yield from self._finish(block)
+            yield from self._finish(block, ends=True)
             block = []
             yield self._begin(frame)
         self.n += 1
-    yield from self._finish(block)
+    yield from self._finish(block, ends=True)
 
 # %% ../../nbs/apply/11_video.ipynb #85b6d656
 def _walk(frames, key, flow, home):
@@ -185,30 +192,45 @@ def _walk(frames, key, flow, home):
         at, trust = fetch(at, way), fetch(trust, way)*getattr(frame, home)
         yield at, trust*looks_alike(frame, key, at)
 
+_enough, _lost = .2, .05 # trust from which on a place counts as seen; the share of a frame that need not be
+
+def _unseen(trust):
+    "The share of a frame that was not seen; seams around what moves do not count: the network sees nothing so thin"
+    _, cv2 = import_video()
+    return (cv2.dilate(trust, np.ones((5, 5), np.uint8)) < _enough).mean()
+
 @patch
-def _finish(self:Steady, block):
-    "Give the frames of a block their colours"
+def _finish(self:Steady, block, ends=False):
+    "Give the frames of a block their colours; where a shot `ends`, no frame needs a key behind them"
     if not block: return
-    first, key = self.last, block[-1]
-    from_first = list(_walk(block, first, 'to', 'back'))
-    at, trust = from_first[-1]
-    key.ab = mean_color(self.look(key), fetch(first.ab, at), self.strength*trust[..., None])
-    from_key = list(_walk(block[-2::-1], key, 'on', 'ahead'))[::-1]
-    for i, frame in enumerate(block[:-1], 1):
-        (at0, trust0), (at1, trust1) = from_first[i - 1], from_key[i - 1]
-        w0, w1 = (trust0 + 1e-3)*(len(block) - i), (trust1 + 1e-3)*i
-        share = (w1/(w0 + w1))[..., None]
-        frame.ab = mean_color(fetch(first.ab, at0), fetch(key.ab, at1), share)
-        self._fill(frame, np.maximum(trust0, trust1))
+    *between, key = block
+    *ways, (at, trust) = _walk(block, self.last, 'to', 'back')
+    key.ab, known = fetch(self.last.ab, at), ends and _unseen(trust) <= _lost
+    if not known: key.ab = mean_color(self.look(key), key.ab, self.strength*trust[..., None])
+    self._between(self.last, between, key, ways)
     self.last, key.whole = key, True
     yield from block
 
 # %% ../../nbs/apply/11_video.ipynb #0755d0f8
 @patch
-def _fill(self:Steady, frame, trust, enough=.2, lost=.05):
-    "Where too much of a frame was not seen in the keys, the network looks at it"
+def _between(self:Steady, first, frames, key, from_first):
+    "Give the frames between two keys the colours of both, the nearer one counting more"
+    from_key = list(_walk(frames[::-1], key, 'on', 'ahead'))[::-1]
+    trust = [np.maximum(t0, t1) for (_, t0), (_, t1) in zip(from_first, from_key)]
+    for i, (frame, (at0, trust0), (at1, trust1)) in enumerate(zip(frames, from_first, from_key), 1):
+        w0, w1 = (trust0 + 1e-3)*(len(frames) + 1 - i), (trust1 + 1e-3)*i
+        frame.ab = mean_color(fetch(first.ab, at0), fetch(key.ab, at1), (w1/(w0 + w1))[..., None])
+    unseen = [_unseen(o) for o in trust]
+    if max(unseen, default=0) <= _lost: return
+    i = int(np.argmax(unseen)) # the frame that lacks most becomes a key for its neighbours
+    self._fill(frames[i], trust[i])
+    self._between(first, frames[:i], frames[i], from_first[:i])
+    self._between(frames[i], frames[i + 1:], key, list(_walk(frames[i + 1:], frames[i], 'to', 'back')))
+
+@patch
+def _fill(self:Steady, frame, trust):
+    "Where a frame was not seen in the keys, the network looks at it"
     _, cv2 = import_video()
-    if (trust < enough).mean() <= lost: return
     own = self.look(frame)
-    known = cv2.blur((trust/enough).clip(0, 1), (3, 3))[..., None]
+    known = cv2.blur((trust/_enough).clip(0, 1), (3, 3))[..., None]
     frame.ab = own + known*(frame.ab - own)
