@@ -70,8 +70,9 @@ def steadiness(films, colorizer, n_films):
         grays = [np.asarray(Image.fromarray(o).convert('L')) for o in film.frames]
         own = {}
         def look(frame, own=own):
-            if frame.item not in own: own[frame.item] = predict(frame)
-            return own[frame.item]
+            key = frame.item, frame.averaged # then it is not seen mirrored
+            if key not in own: own[key] = predict(frame)
+            return own[key]
         for strength in STRENGTHS:
             steady = Steady(look, strength)
             ab = [o.ab for o in steady(Look(i, o) for i, o in enumerate(grays))]
