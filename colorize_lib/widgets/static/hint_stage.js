@@ -81,11 +81,10 @@ function render({ model, el }) {
     if (!view?.byteLength) return
     const made = await createImageBitmap(new Blob([view])) // an <img> of these bytes takes Chromium twice the time
     if (view !== newest) return
-    const { width, height } = Object.assign(canvas, { width: made.width, height: made.height })
-    canvas.getContext("2d", { alpha: false }).drawImage(made, 0, 0)
-    made.close()
-    frame.style.aspectRatio = width / height
-    frame.style.width = `min(100%, ${Math.round(540 * width / height)}px)`
+    const { width, height } = Object.assign(canvas, { width: made.width, height: made.height }), shape = width / height
+    canvas.getContext("bitmaprenderer").transferFromImageBitmap(made) // a canvas that is drawn on is copied in every frame
+    frame.style.aspectRatio = shape
+    frame.style.width = `min(100%, ${Math.round(540 * shape)}px)`
     frame.dataset.pictures = +(frame.dataset.pictures ?? 0) + 1
   }
 
