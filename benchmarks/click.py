@@ -1,8 +1,9 @@
 """From a click in the app to the new picture on the screen, in a real browser: python -m benchmarks.click
 
 Chromium shows the app as Voila serves it. A photo of 12 megapixels is coloured, a place in it is clicked, and then
-one colour of the palette after another. A small picture comes first, then the sharp one of 1400x1050 pixels; each is
-counted until the frame in which it can be drawn, decoded.
+one colour of the palette after another. First comes a picture of 720x540 pixels, as large as the editor shows it where
+a CSS pixel is one of the screen, then the sharp one of 1400x1050, for finer screens. Each is counted until it is
+painted and the next frame begins.
 Needs two idle cores, and `pip install playwright voila` with a Chromium (its path in CHROMIUM, if it is not found)."""
 import argparse
 import os
@@ -54,25 +55,22 @@ def server(command, path, folder):
 
 
 CLICK = '''async ([button, stage]) => {
-    const img = stage.querySelector("img"), start = performance.now()
+    const canvas = stage.querySelector("canvas"), start = performance.now()
     const late = new Promise((_, fail) => setTimeout(() => fail("no new picture after 20 s"), 20000))
     const pictures = { attributeFilter: ["data-pictures"] }
     const next = () => Promise.race([late, new Promise(done =>
         new MutationObserver((_, o) => { o.disconnect(); done() }).observe(stage, pictures))])
-    const drawn = async () => {
-        await img.decode().catch(() => {}) // the sharp picture may have come meanwhile
-        await new Promise(requestAnimationFrame)
-        return performance.now() - start }
-    const width = img.naturalWidth, first = next() // the sharp picture of the click before
+    const frame = async () => { await new Promise(requestAnimationFrame); return performance.now() - start }
+    const width = canvas.width, came = next() // of the sharp picture of the click before
     button.click()
-    await first
-    const arrived = performance.now() - start, small = await drawn()
-    while (img.naturalWidth < width) await next()
-    return [arrived, small, await drawn()] }'''
+    await came
+    const first = await frame()
+    while (canvas.width < width) await next()
+    return [first, await frame()] }'''
 
 
 def click_times(card, clicks):
-    "Milliseconds until each new picture has arrived, until it can be drawn, and until the sharp one can"
+    "Milliseconds until each new picture is there, and until the sharp one is"
     stage, swatches = card.locator('.clz-hints'), card.locator('.clz-group:nth-child(2) .clz-color')
     for i in range(clicks):
         card.page.wait_for_timeout(400) # the editor looks up other colours to offer, after each picture
@@ -91,7 +89,7 @@ def open_editor(page, address, photo):
 
 
 def measure(card, counts, clicks):
-    "A row for each number of hints: medians and worst, of the small picture and of the sharp one"
+    "A row for each number of hints: median and worst, of the first picture and of the sharp one"
     stage = card.locator('.clz-hints')
     card.get_by_text('Click a place in the photo').first.wait_for()
     for n in counts:
@@ -101,8 +99,7 @@ def measure(card, counts, clicks):
             card.get_by_text('choose its colour').first.wait_for()
             card.locator('.clz-group:nth-child(2) .clz-color').nth(2).click() # not one of those of `click_times`
             stage.locator('.clz-point').nth(i).wait_for()
-        arrived, drawn, sharp = zip(*list(click_times(card, clicks + 3))[3:])
-        yield n, *map(statistics.median, (arrived, drawn)), max(drawn), statistics.median(sharp), max(sharp)
+        yield n, *(f(o) for o in zip(*list(click_times(card, clicks + 3))[3:]) for f in (statistics.median, max))
 
 
 def main(argv=None):
@@ -120,8 +117,7 @@ def main(argv=None):
             page.set_default_timeout(120_000)
             print(f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Chromium {browser.version}; '
                   f'a preview of 1400x1050 pixels, {args.clicks} clicks\n')
-            print('| hints | arrived, median | drawn, median | worst | sharp, drawn, median | worst |\n'
-                  '|---|---|---|---|---|---|')
+            print('| hints | as large as shown, median | worst | sharp, median | worst |\n|---|---|---|---|---|')
             for n, *ms in measure(open_editor(page, address, photo), args.hints, args.clicks):
                 print(f'| {n} |', ' | '.join(f'{o:.0f} ms' for o in ms), '|', flush=True)
             browser.close()

@@ -129,8 +129,8 @@ def step_loss(attention, maps, idxs, k, n, rng):
     hints, places = [Described(*[o[..., part] for o in found]) for part in (slice(k), slice(k, None))]
     counts = np.exp(rng.uniform(math.log(max(1, k/4)), math.log(k + .01), len(idxs)))
     valid = (torch.arange(k)[None] < torch.from_numpy(np.ceil(counts).clip(max=k))[:, None]).float()
-    color = y[:, :, :k, 0].transpose(1, 2)*valid[..., None]
-    pred = places.pred + attention.spread(places, hints, valid, color)[..., :-2].transpose(1, 2)
+    color = y[:, :, :k, 0]*valid[:, None]
+    pred = places.pred + attention.spread(places, hints, valid, color)[:, :-2]
     lums = [o[:, :1] if y.shape[1] == 3 else x[:, :, k:] for o in (pred[..., None], y[:, :, k:])]
     rgb = [lab_to_rgb(denormalize_lab(lum, o[:, -2:]), clamp=False)
            for lum, o in zip(lums, (pred[..., None], y[:, :, k:]))]
@@ -210,7 +210,7 @@ def untrained_predictor(colorizer, gray):
     cells = F.avg_pool2d(pred, 4)[0].flatten(1).T
     def predict(hints):
         points, color, valid = [o[0] for o in hint_points(paint_hints(hints, gray.size, *x.shape[:1:-1]))]
-        points, color = points[valid > 0], color[valid > 0]
+        points, color = points[valid > 0], color.T[valid > 0]
         weights = (-torch.cdist(at, at[points]).pow(2)).exp()
         moved = weights @ (color - cells[points])/(weights.sum(1, keepdim=True) + .03) # .03: where nothing is alike
         moved = F.interpolate(moved.T.view(1, 2, 64, 64), x.shape[-2:], mode='bilinear')

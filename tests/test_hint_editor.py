@@ -277,6 +277,26 @@ def test_the_network_is_asked_once_for_both_pictures_of_a_click(app):
     assert asked[0] != asked[1]
 
 
+def test_a_large_photo_is_shown_as_large_as_the_editor_is_and_then_sharp(app, tmp_path):
+    shown, asked = [], []
+    app.editor.stage.observe(lambda change: shown.append(Image.open(BytesIO(change['new'])).size), 'image')
+    click(app, 650, 340, '#c03020') # 540 pixels high: this picture is sharp
+    assert shown == [(800, 540)]
+    Image.open(carried_photos()[4]).convert('L').convert('RGB').resize((1200, 900)).save(tmp_path/'large.png')
+    app.take([tmp_path/'large.png'])
+    app.wait()
+    app.select(1)
+    app.wait()
+    shown.clear()
+    app.editor.palette.observe(lambda change: shown.append('colours'), 'groups')
+    preview = app.editor._preview(None, app.photo, app.editor.settings)
+    predict, preview.hinted.predict = preview.hinted.predict, lambda hints: asked.append(hints) or predict(hints)
+    click(app, 600, 400)
+    click(app, 600, 400, '#c03020')
+    assert shown == ['colours', (720, 540), (1200, 900), 'colours']
+    assert len(asked) == 1
+
+
 def test_hints_stay_with_their_photo_and_undo_brings_the_picture_back(app, photo):
     plain = app.photo.after
     click(app, 650, 340, '#c03020')

@@ -454,7 +454,7 @@ def test_within_changes_nothing_where_hints_add_up_to_all():
     torch.manual_seed(0)
     attention = HintAttention((4,)).eval()
     every = attention.describe([torch.randn(1, 4, 6, 6)], torch.rand(1, 3, 6, 6), torch.randn(1, 2, 6, 6)/4)
-    found = attention.spread(every, every, torch.ones(1, 36), torch.randn(1, 36, 2))
-    a, b, share = found[0, :, :2], stay_within(found)[0], found[0, :, 2]
-    assert torch.equal(a[share >= 1], b[share >= 1])
-    assert not b[share < .74].any()
+    found = attention.spread(every, every, torch.ones(1, 36), torch.randn(1, 2, 36))
+    a, b, share = found[0, :2], stay_within(found)[0], found[0, 2]
+    assert torch.equal(a[:, share >= 1], b[:, share >= 1])
+    assert not b[:, share < .74].any()

@@ -70,18 +70,18 @@ def describe(self:HintAttention,
 # %% ../../nbs/networks/05_hint_attention.ipynb #c63832f5
 @patch
 def carried(self:HintAttention,
-    weights, # `(B,heads,n,K)`: how much each place listens to each hint
-    color, # `(B,K,nc)`: of the hints
-    seen, # `(B,K,nc)`: the prediction at the hints
-    here, # `(B,n,nc)`: the prediction at the places
-)->torch.Tensor: # `(B,3*heads,n,nc)`
+    weights, # `(B,heads,K,n)`: how much each place listens to each hint
+    color, # `(B,nc,K)`: of the hints
+    seen, # `(B,nc,K)`: the prediction at the hints
+    here, # `(B,nc,n)`: the prediction at the places
+)->torch.Tensor: # `(B,3*heads,nc,n)`
     "The corrections by each head, in three ways: the difference added, the colour taken, the prediction scaled"
-    (told, ab), lightness = [o[..., -2:] for o in (color, seen)], here.shape[-1] - 2 # lightness is never scaled
-    factor = ((told*ab).sum(2) + .002)/(ab.pow(2).sum(2) + .002) # 1 where both are nearly gray
-    added = weights @ (color - seen)[:, None]
-    taken = weights @ color[:, None] - weights.sum(3, keepdim=True)*here[:, None]
-    scaled = (weights @ (factor - 1).clamp(-1.5, 1.5)[:, None, :, None])*here[:, None, :, -2:]
-    return torch.cat([added, taken, F.pad(scaled, (lightness, 0))], 1)
+    (told, ab), lightness = [o[:, -2:] for o in (color, seen)], here.shape[1] - 2 # lightness is never scaled
+    factor = ((told*ab).sum(1) + .002)/(ab.pow(2).sum(1) + .002) # 1 where both are nearly gray
+    added = (color - seen)[:, None] @ weights
+    taken = color[:, None] @ weights - weights.sum(2, keepdim=True)*here[:, None]
+    scaled = ((factor - 1).clamp(-1.5, 1.5)[:, None, None] @ weights)*here[:, None, -2:]
+    return torch.cat([added, taken, F.pad(scaled, (0, 0, lightness, 0))], 1)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #99237fb4
 def _nearness(a, b):
@@ -90,31 +90,30 @@ def _nearness(a, b):
     return -d.clamp(min=0)
 
 def _shares(color, seen, bold):
-    "What a hint is of itself, and how bold it is, from 0 to 1"
+    "What a hint is of itself, and how bold it is, from 0 to 1, `(B,2,K)`"
     low, high = bold
-    bold = (((color - seen)[..., -2:].norm(dim=2)*110 - low)/(high - low)).clamp(0, 1)
-    return torch.stack([torch.ones_like(bold), bold], 2)
+    bold = (((color - seen)[:, -2:].norm(dim=1)*110 - low)/(high - low)).clamp(0, 1)
+    return torch.stack([torch.ones_like(bold), bold], 1)
 
 @patch
 def attend(self:HintAttention,
     places, hints, # two `Described`: where corrections are wanted, and where the hints are
     valid, # `(B,K)`: 1, or 0 where there is none
-    color, # `(B,K,nc)`: of the hints
-)->torch.Tensor: # `(B,n,nc+2)`: corrections, the share of the hints that arrives, and that of bold ones
+    color, # `(B,nc,K)`: of the hints
+)->torch.Tensor: # `(B,nc+2,n)`: corrections, the share of the hints that arrives, and that of bold ones
     "The first step: softmax attention with a null hint, and a choice among heads and ways"
     silence, _, preferred, mood, _ = places.traits.split(self.sizes, 1)
-    here, seen = places.pred.transpose(1, 2), hints.pred.transpose(1, 2)
-    chroma = [o[..., -2:].norm(dim=2)[..., None] for o in (color, seen)]
-    said = torch.cat([color, seen, color - seen, *chroma], 2)
-    loud = hints.traits[:, self.heads:2*self.heads] + self.loudness(said*4).transpose(1, 2)
-    near = _nearness(places.at[:, :self.heads], hints.at[:, :self.heads]) + loud[:, :, None]
-    near = near.masked_fill(valid[:, None, None] == 0, -1e4)
-    weights = torch.cat([near, silence[..., None] - 2], 3).softmax(3)[..., :-1]
-    mass = self.mass(weights.sum(3).transpose(1, 2)) + mood.transpose(1, 2) # how much each head has found
-    choice = (preferred.transpose(1, 2) + self.choice(F.relu(mass))).softmax(2).transpose(1, 2)
-    shares = weights @ _shares(color, seen, self.bold)[:, None]
-    carried = torch.cat([self.carried(weights, color, seen, here), shares.repeat(1, 3, 1, 1)], 3)
-    return (carried*choice[..., None]).sum(1)
+    chroma = [o[:, -2:].norm(dim=1, keepdim=True) for o in (color, hints.pred)]
+    said = torch.cat([color, hints.pred, color - hints.pred, *chroma], 1)
+    loud = hints.traits[:, self.heads:2*self.heads] + self.loudness(said.transpose(1, 2)*4).transpose(1, 2)
+    near = _nearness(hints.at[:, :self.heads], places.at[:, :self.heads]) + loud[..., None]
+    near = near.masked_fill(valid[:, None, :, None] == 0, -1e4)
+    weights = torch.cat([near, silence[:, :, None] - 2], 2).softmax(2)[:, :, :-1]
+    mass = self.mass(weights.sum(2).transpose(1, 2)) + mood.transpose(1, 2) # how much each head has found
+    choice = (preferred + self.choice(F.relu(mass)).transpose(1, 2)).softmax(1)
+    shares = _shares(color, hints.pred, self.bold)[:, None] @ weights
+    carried = torch.cat([self.carried(weights, color, hints.pred, places.pred), shares.repeat(1, 3, 1, 1)], 2)
+    return (carried*choice[:, :, None]).sum(1)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #2880d5c4
 @patch
@@ -137,20 +136,20 @@ def solved(self:HintAttention,
 @patch
 def spread(self:HintAttention, places, hints, valid, color):
     "Both steps; arguments and result as of `attend`"
-    seen = hints.pred.transpose(1, 2)
-    left = torch.cat([color - seen, _shares(color, seen, self.bold)], 2) - self.attend(hints, hints, valid, color)
+    wanted = torch.cat([color - hints.pred, _shares(color, hints.pred, self.bold)], 1)
+    left = (wanted - self.attend(hints, hints, valid, color))*valid[:, None]
     among = self.alike(hints, hints)*valid[:, None]*valid[..., None]
     among = among + torch.eye(among.shape[-1], device=among.device)*(F.softplus(self.noise) + 1e-4)
-    solved = self.solved(among, left*valid[..., None])
-    return self.attend(places, hints, valid, color) + (self.alike(places, hints)*valid[:, None]) @ solved
+    solved = self.solved(among, left.transpose(1, 2)).transpose(1, 2)
+    return self.attend(places, hints, valid, color) + solved @ self.alike(hints, places)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #1d1c65c5
 def stay_within(
-    found, # `(B,n,nc+2)`, from `spread`
+    found, # `(B,nc+2,n)`, from `spread`
     low=.74, high=.9, # of a hint; a place that takes less has nothing of it, one that takes more has all
-)->torch.Tensor: # `(B,n,nc)`
+)->torch.Tensor: # `(B,nc,n)`
     "Corrections with a sharper border between the places that bold hints mean and the others"
-    out, share, bold = found[..., :-2], found[..., -2:-1], found[..., -1:]
+    out, share, bold = found[:, :-2], found[:, -2:-1], found[:, -1:]
     u = ((share - low)/(high - low)).clamp(0, 1)
     sharper = torch.where(share < 1, u*u*(3 - 2*u)/share.clamp(min=.05), 1.)
     return out*(1 + (bold/share.clamp(min=.05)).clamp(0, 1)*(sharper - 1))
@@ -160,7 +159,7 @@ def hint_points(
     channels, # `(B,nc+1,H,W)`: colours in [-1,1], and a mask
     k=128, # points to return; further ones are left out; 0: as many as there are, up to 128
     stride=4, # pixels of a cell
-)->tuple: # cell numbers `(B,k)`, colours `(B,k,nc)`, and which are hints, 1 or 0, `(B,k)`
+)->tuple: # cell numbers `(B,k)`, colours `(B,nc,k)`, and which are hints, 1 or 0, `(B,k)`
     "Hints on a grid of cells, as points"
     colors, mask = channels[:, :-1], channels[:, -1:]
     cover = F.avg_pool2d(mask, stride)
@@ -177,7 +176,7 @@ def hint_points(
     k = min(k, rank.shape[1]) if k else (rank > 0).sum(1).amax().clamp(1, 128)
     found, at = rank.topk(k)
     color = color.gather(2, at[:, None].expand(-1, color.shape[1], -1))
-    return at, color.transpose(1, 2), (found > 0).to(color.dtype)
+    return at, color, (found > 0).to(color.dtype)
 
 # %% ../../nbs/networks/05_hint_attention.ipynb #24d06ea1
 class HintedUnet(nn.Module):
@@ -271,8 +270,7 @@ def correct(self:HintedUnet,
         places = encoded.places._replace(pred=_cells(pred).flatten(2))
         points = Described(*[_take(o, at) for o in places])
         spread = self.attention.spread(places, points, valid, color)
-        spread = stay_within(spread) if within else spread[..., :-2]
-        spread = spread.transpose(1, 2).unflatten(2, encoded.grid)
+        spread = (stay_within(spread) if within else spread[:, :-2]).unflatten(2, encoded.grid)
         (h, w), spread = pred.shape[-2:], F.interpolate(spread, scale_factor=4, mode='bilinear')
         return (pred.float() + spread[..., :h, :w]).clamp(-1, 1)
 

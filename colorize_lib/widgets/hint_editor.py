@@ -240,12 +240,14 @@ def _show(self:HintEditor):
 # %% ../../nbs/widgets/05_hint_editor.ipynb #5b1e0d17
 @patch
 def _render(self:HintEditor, colorizer, photo, settings, quick=True):
-    "A small picture at once, and the sharp one as soon as nothing newer waits"
+    "A picture as large as it is shown at once, and the sharp one as soon as nothing newer waits"
     preview, settings = self._preview(colorizer, photo, settings), replace(settings, hints=photo.hints.hints)
+    quick = quick and preview.small.size != preview.photo.size
     data = encoded(preview(settings.hints, settings.saturation, quick))
     if photo is self.photo: self.stage.image = data
-    if quick: self._submit(partial(self._render, quick=False), ('sharp', id(photo)), photo)
-    else: self.on_picture(photo, settings, data)
+    if not quick: return self.on_picture(photo, settings, data)
+    self._submit(partial(self._render, quick=False), ('sharp', id(photo)), photo)
+    self._submit(self._look, 'look') # in place of one that waits: colours to choose from come after the sharp picture
 
 @patch
 def _preview(self:HintEditor, colorizer, photo, settings):

@@ -278,6 +278,8 @@ def usual_colors(
     return list(dict.fromkeys(at_lightness(lightness, sorted(level, key=hue))))
 
 # %% ../../nbs/widgets/04_hint_state.ipynb #dbcc31af
+_shown_rows = 540 # the height of the editor's picture at most, as hint_stage.js has it: CSS pixels
+
 class HintedPreview:
     "A photo as large as a screen needs it, encoded once: a picture with other hints then costs milliseconds"
     def __init__(self,
@@ -289,12 +291,13 @@ class HintedPreview:
         self.photo, _ = preview(colorizer, data)
         self.hinted = HintedPhoto(colorizer, colorizer.task.prepare(self.photo), settings.size)
         self.hinted.encoded # made now: the first click shall not wait for it
-        self.small, self.told = self.hinted.photo.reduce(3), None
+        self.small, self.told = self.hinted.photo.copy(), None
+        self.small.thumbnail((self.photo.width, _shown_rows))
 
     def __call__(self,
         hints, # of `Hint`, for the photo at its full size
         saturation=1., # factor on the model's colours
-        quick=False, # at a third of its size, for half of the time
+        quick=False, # no larger than the editor shows it on most screens, for half of the time
     )->Image.Image:
         "The preview in colour"
         colorizer, photo = self.hinted.colorizer, self.small if quick else self.hinted.photo
