@@ -1,4 +1,5 @@
 "Hints in the app without a browser: the state, the colours that are offered, the editor, what the app does with hints."
+import gc
 import json
 import threading
 import time
@@ -433,6 +434,14 @@ def test_a_click_does_not_wait_for_photos_that_are_coloured(app):
     assert app.photo.after != before
     gate.set()
     blocked.result()
+
+
+def test_no_search_for_garbage_among_old_objects_while_hints_are_edited(app):
+    "It would take longer than a picture"
+    click(app, 650, 340, 'red')
+    assert gc.get_freeze_count() > 100_000
+    app.edit() # ends it
+    assert gc.get_freeze_count() == 0
 
 
 def test_palette_slice_and_eyedropper(app):

@@ -148,7 +148,8 @@ def recolor_exactly(
     (ax, az), (bx, bz) = [c[0] for c in guided_slopes(_array(lum), _array(ab))]
     # with L = 116 fy - 16: fx = fy + a/500 and fz = fy - b/200
     maps = np.stack([1 + 116/500*ax, 1 - 116/200*az, (bx - 16*ax)/500, (16*az - bz)/200])
-    maps, rows = _doubled(maps, height, -2), max(1, 2**17//width)
+    maps, pairs = _doubled(maps, height, -2), -(-width*height//2**17)
+    rows = -(-height//(2*pairs)) # strips for both threads, small enough for the processor's cache
     def painted(y0):
         y1 = min(y0 + rows, height)
         strip = photo.crop((0, y0, width, y1)).tobytes('raw', raw)
