@@ -296,6 +296,10 @@ def test_a_large_photo_is_shown_as_large_as_the_editor_is_and_then_sharp(app, tm
     click(app, 600, 400, '#c03020')
     assert shown == ['colours', (720, 540), (1200, 900), 'colours']
     assert len(asked) == 1
+    shown.clear()
+    app.editor.stage.rows = 350 # what the browser says when the window is narrower
+    click(app, 600, 400, '#306080')
+    assert shown[:2] == [(467, 350), (1200, 900)]
 
 
 def test_hints_stay_with_their_photo_and_undo_brings_the_picture_back(app, photo):

@@ -38,6 +38,7 @@ class HintStage(Piece):
     selected = tr.Int(-1).tag(sync=True)       # index of a point; -1: none
     mark = tr.List().tag(sync=True)            # where a new hint would be, `[x, y]`; empty: nowhere
     busy = tr.Bool(False).tag(sync=True)
+    rows = tr.Int(540).tag(sync=True)          # of the screen, that the picture has
     def __init__(self,
         on_event, # called with a dict that says what the user does
         **kwargs # traits
@@ -246,10 +247,10 @@ def _show(self:HintEditor):
 def _render(self:HintEditor, colorizer, photo, settings, quick=True):
     "A picture as large as it is shown at once, and the sharp one as soon as nothing newer waits"
     preview, settings = self._preview(colorizer, photo, settings), replace(settings, hints=photo.hints.hints)
-    quick = quick and preview.small.size != preview.photo.size
-    data = encoded(preview(settings.hints, settings.saturation, quick))
+    rows = self.stage.rows if quick and self.stage.rows < preview.photo.height else None
+    data = encoded(preview(settings.hints, settings.saturation, rows))
     if photo is self.photo: self.stage.image = data
-    if not quick: return self.on_picture(photo, settings, data)
+    if rows is None: return self.on_picture(photo, settings, data)
     self._submit(partial(self._render, quick=False), ('sharp', id(photo)), photo)
     self._submit(self._look, 'look') # in place of one that waits: colours to choose from come after the sharp picture
 

@@ -278,8 +278,6 @@ def usual_colors(
     return list(dict.fromkeys(at_lightness(lightness, sorted(level, key=hue))))
 
 # %% ../../nbs/widgets/04_hint_state.ipynb #dbcc31af
-_shown_rows = 540 # the height of the editor's picture at most, as hint_stage.js has it: CSS pixels
-
 class HintedPreview:
     "A photo as large as a screen needs it, encoded once: a picture with other hints then costs milliseconds"
     def __init__(self,
@@ -291,20 +289,27 @@ class HintedPreview:
         self.photo, _ = preview(colorizer, data)
         self.hinted = HintedPhoto(colorizer, colorizer.task.prepare(self.photo), settings.size)
         self.hinted.encoded # made now: the first click shall not wait for it
-        self.small, self.told = self.hinted.photo.copy(), None
-        self.small.thumbnail((self.photo.width, _shown_rows))
+        self.low = self.told = None
 
     def __call__(self,
         hints, # of `Hint`, for the photo at its full size
         saturation=1., # factor on the model's colours
-        quick=False, # no larger than the editor shows it on most screens, for half of the time
+        rows=None, # no higher than this, for less time
     )->Image.Image:
         "The preview in colour"
-        colorizer, photo = self.hinted.colorizer, self.small if quick else self.hinted.photo
+        colorizer, photo = self.hinted.colorizer, self._no_higher(rows)
         if self.told != (told := tuple(hints)): # the sharp picture has the prediction of the quick one
             here = check_hints(scaled_hints(told, self.size, self.photo.size), self.photo.size)
             self.told, self.seen = told, self.hinted.predict(here)
         return colorizer.task.decode(photo.copy(), *self.seen, saturation*colorizer.saturation)
+
+    def _no_higher(self, rows):
+        "The preview in gray with at most so many rows; the last one that was made is kept"
+        photo = self.hinted.photo
+        if rows is None or photo.height <= rows: return photo
+        if self.low is None or self.low.height != rows:
+            self.low = photo.resize((max(1, round(photo.width*rows/photo.height)), rows), Image.BICUBIC, reducing_gap=2)
+        return self.low
 
 # %% ../../nbs/widgets/04_hint_state.ipynb #4e906ac4
 @patch

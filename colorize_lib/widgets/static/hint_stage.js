@@ -85,6 +85,8 @@ function render({ model, el }) {
     canvas.getContext("bitmaprenderer").transferFromImageBitmap(made) // a canvas that is drawn on is copied in every frame
     frame.style.aspectRatio = shape
     frame.style.width = `min(100%, ${Math.round(540 * shape)}px)`
+    const rows = Math.round(frame.clientHeight * devicePixelRatio) // of the screen: the next first picture needs no more
+    if (rows && rows !== model.get("rows")) { model.set("rows", rows); model.save_changes() }
     frame.dataset.pictures = +(frame.dataset.pictures ?? 0) + 1
   }
 
