@@ -1,9 +1,8 @@
 """From a click in the app to the new picture on the screen, in a real browser: python -m benchmarks.click
 
 Chromium shows the app as Voila serves it. A photo of 12 megapixels is coloured, a place in it is clicked, and then
-one colour of the palette after another. First comes a picture that is as large as the editor shows it in a window of
-1280x1000 pixels, or in one of 1920x1200, where it is as high as it can be. Then comes the sharp one of 1400x1050, for
-finer screens. Each is counted until it is painted and the next frame begins.
+one colour of the palette after another. First comes a picture that is as large as the editor shows it, then the sharp
+one of 1400x1050, for finer screens. Each is counted until it is painted and the next frame begins.
 Needs two idle cores, and `pip install playwright voila` with a Chromium (its path in CHROMIUM, if it is not found)."""
 import argparse
 import os
@@ -27,7 +26,6 @@ from colorize_lib.engine.distributed import free_port
 FOUND = [path for name in ('chromium', 'chromium-browser', 'google-chrome') if (path := shutil.which(name))]
 CHROMIUM = os.environ.get('CHROMIUM') or next(iter(FOUND), None)
 APP = str(next((ROOT/'nbs/widgets').glob('[0-9][0-9]_app.ipynb')))
-WINDOWS = (1280, 1000), (1920, 1200)
 FLAGS = ['--no-sandbox', '--disable-dev-shm-usage']
 PHOTOS = 'input[type=file][accept^=image]' # the hint editor has another field, for files of hints
 
@@ -114,19 +112,15 @@ def main(argv=None):
         make_photo(photo := Path(tmp)/'click.jpg', 4000, 3000)
         with server(['voila', APP], '/', Path(tmp)) as address:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            page = browser.new_page(viewport=dict(width=1280, height=1000))
+            page.set_default_timeout(120_000)
             print(f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Chromium {browser.version}; '
                   f'a preview of 1400x1050 pixels, {args.clicks} clicks\n')
-            print('| window | shown | hints | as large as shown, median | worst | sharp, median | worst |')
-            print('|---'*7 + '|')
-            for width, height in WINDOWS:
-                page = browser.new_page(viewport=dict(width=width, height=height))
-                page.set_default_timeout(120_000)
-                card = open_editor(page, address, photo)
-                for n, *ms in measure(card, args.hints, args.clicks):
-                    shown = card.locator('.clz-hints').evaluate('e => `${e.clientWidth}x${e.clientHeight}`')
-                    times = ' | '.join(f'{o:.0f} ms' for o in ms)
-                    print(f'| {width}x{height} | {shown} | {n} | {times} |', flush=True)
-                page.close()
+            print('| hints | shown | as large as shown, median | worst | sharp, median | worst |\n' + '|---'*6 + '|')
+            card = open_editor(page, address, photo)
+            for n, *ms in measure(card, args.hints, args.clicks):
+                shown = card.locator('.clz-hints').evaluate('e => `${e.clientWidth}x${e.clientHeight}`')
+                print(f'| {n} | {shown} |', ' | '.join(f'{o:.0f} ms' for o in ms), '|', flush=True)
             browser.close()
 
 
