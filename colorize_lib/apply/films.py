@@ -73,7 +73,8 @@ def gray_film(
     av, _ = import_video()
     full = tags.get('color_range') == 2 or fmt.startswith(('gray', 'yuvj'))
     with av.open(str(path), 'w') as box:
-        options = {'libx264': dict(crf='12'), 'libx265': {'x265-params': 'log-level=none'}}.get(codec, {})
+        options = {'libx264': {'crf': '12', 'x264-params': 'mbtree=0'}, # with mbtree, each run gives other bytes
+                   'libx265': {'x265-params': 'log-level=none'}}.get(codec, {})
         stream = box.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = pictures[0].shape
         stream.pix_fmt = fmt

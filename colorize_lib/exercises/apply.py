@@ -337,6 +337,7 @@ no_checks({
     'apply/12_film_looks.2': 'project: a door that is lost and found',
     'apply/13_film_work.2': 'project: the plug is pulled',
     'apply/14_animations.1': 'project: what a palette costs',
+    'apply/14_animations.2': 'project: only what has changed',
     'apply/15_color_video.2': 'project: a sound track',
     'apply/16_network.1': 'a network without a lock',
     'apply/16_network.2': 'other transformations that keep colours',
