@@ -200,7 +200,7 @@ def options(name, doc, **defaults):
     add('--average', type=float, default=.999, help='how slowly the average of the weights forgets')
     add('--colorfulness', type=float, default=.68, help='share of the true colorfulness')
     add('--hue-bias', type=float, default=1., help='at most (0: all hues, 1: a single one)')
-    add('--factor', type=float, default=1.04, help='of the colours: gives back what the mean over two sizes takes')
+    add('--factor', type=float, default=1.035, help='of the colours: gives back what the mean over two sizes takes')
     add('--n-valid', type=int, default=128, help='photos that are watched, and not trained on')
     add('--seed', type=int, default=0)
     add('--cache', help='folder for decoded photos')

@@ -378,7 +378,9 @@ def test_sizes_are_compared_at_equal_colorfulness():
     assert one.factor == pytest.approx(.65/.6) and both.factor == pytest.approx(.65/.54)
     assert one.over_gray == pytest.approx(3 - 1.3 - .4 - .5)
     assert one.less == pytest.approx(.2) and one.sem_less == pytest.approx(0, abs=1e-9)
-    assert [o.factor for o in table[~table.index.get_level_values('equal')].itertuples()] == [1, 1.04, 1.08]*2
+    assert [o.factor for o in table[~table.index.get_level_values('equal')].itertuples()] == [1, 1.035, 1.08]*2
+    alone = [dict(o, sizes=(256,), ours=1.1*o['ours']) for o in rows if o['sizes'] == (128,)]
+    assert working_sizes.gives_back(pd.DataFrame(rows + alone)) == pytest.approx(1.05/.9)
     pale = pd.DataFrame(rows).assign(ours=1.)
     with pytest.raises(ValueError, match='gives 65%'): list(working_sizes.summary(pale))
 
