@@ -68,18 +68,18 @@ def explained(x, y, n_fit):
 
 @torch.no_grad()
 def samples(files, places=60, bs=10):
-    "At random places of each photo: features for each style, `(photos,places,C)`, and Lab for each target"
+    "At random places of each photo, for each style: features `(photos,places,C)`, and Lab of each target"
     encoder, rng = load_imagenet(Lite0()).eval(), np.random.default_rng(0)
-    xs, ys = {k: [] for k in styles}, dict(photo=[], illustration=[])
+    found = {k: dict(x=[], photo=[], illustration=[]) for k in styles}
     for i in range(0, len(files), bs):
         photos = torch.cat([tensor(square(f)) for f in files[i:i + bs]])
         at = torch.from_numpy((rng.integers(0, 64, (len(photos), places, 2))*2 + 1)/64 - 1).float()
-        for k, target in (('photo', photos), ('illustration', illustrate(photos))):
-            ys[k].append(taken(F.avg_pool2d(rgb_to_lab(target), 4), at))
-        for style in styles:
+        for style, mine in found.items():
             lines = to_sketch(photos, style)
-            xs[style].append(torch.cat([taken(o, at) for o in (near(lines), *encoder(lines*2 - 1))], 2))
-    return [{k: torch.cat(v) for k, v in o.items()} for o in (xs, ys)]
+            mine['x'].append(torch.cat([taken(o, at) for o in (near(lines), *encoder(lines*2 - 1))], 2))
+            for k, target in (('photo', photos), ('illustration', illustrate(photos, lines))):
+                mine[k].append(taken(F.avg_pool2d(rgb_to_lab(target), 4), at))
+    return {style: {k: torch.cat(v) for k, v in mine.items()} for style, mine in found.items()}
 
 
 @torch.no_grad()
@@ -89,7 +89,8 @@ def in_rgb(files, style, places, bs=10):
     for i in range(0, len(files), bs):
         photos = torch.cat([tensor(square(f)) for f in files[i:i + bs]])
         at = torch.from_numpy((rng.integers(0, 64, (len(photos), places, 2))*2 + 1)/64 - 1).float()
-        lines, target = to_sketch(photos, style), F.avg_pool2d(illustrate(photos), 4)
+        lines = to_sketch(photos, style)
+        target = F.avg_pool2d(illustrate(photos, lines), 4)
         x = torch.cat([taken(o, at) for o in (near(lines), *encoder(lines*2 - 1))], 2)
         found.append((x.half(), taken(target, at), target.mean((2, 3)))) # half: there may be many photos
     return [torch.cat(o) for o in zip(*found)]
@@ -107,8 +108,9 @@ def learning(files, unseen, style, ridge=.3, first=100):
 
 
 def rows(domain, files, n_fit):
-    xs, ys = samples(files)
-    for (style, x), (target, y) in product(xs.items(), ys.items()):
+    found = samples(files)
+    for style, target in product(styles, ('photo', 'illustration')):
+        x, y = found[style]['x'], found[style][target]
         for sees, part in (('near', x[..., :8]), ('encoder', x)):
             lightness, colour = (explained(part, o, n_fit)[0] for o in (y[..., :1], y[..., 1:]))
             row = dict(domain=domain, style=style, target=target, sees=sees, fitted=n_fit, measured=len(x) - n_fit,

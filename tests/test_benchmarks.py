@@ -24,6 +24,7 @@ from colorize_lib.networks.classification import bin_centers
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 from colorize_lib.photos.samples import paint_scene
+from colorize_lib.sketch.illustration import illustrate
 from colorize_lib.sketch.line_art import line_art
 
 try: from benchmarks import film_kills, video
@@ -173,6 +174,15 @@ def test_clicks_go_where_the_colours_are_furthest_off():
     assert 8 <= first.x <= 24 and 8 <= first.y <= 24 and first.color == (200, 0, 0)
     assert 40 <= second.x <= 56 and 40 <= second.y <= 56 # the first place is right now
     assert len({(o.x, o.y) for o in (first, second, *more)}) == 6
+
+
+def test_one_paint_for_all_is_exact_where_there_is_one():
+    lines = torch.stack([torch.from_numpy(line_art(i).lines)[None] for i in range(2)])
+    def washes(*color): return illustrate(torch.tensor(color).view(1, 3, 1, 1).expand(2, 3, 256, 256), lines, least=0.)
+    def squares(o): return [(x.permute(1, 2, 0)*255).round().byte().numpy() for x in o]
+    red, blue, given = washes(.9, .3, .3), washes(.3, .4, .9), squares(lines.expand(-1, 3, -1, -1))
+    same, other = [drawings.one_paint(given, squares(o)) for o in (red, (red[0], blue[1]))]
+    assert same.min() > 30 and other.max() < same.min() - 8
 
 
 def test_the_gallery_shows_each_drawing_beside_what_models_make_of_it(painted):

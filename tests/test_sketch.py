@@ -372,18 +372,23 @@ def test_paint_is_light_and_paper_is_white():
     lab = torch.tensor([[0., 0, 0], [50, 40, -30]]).view(2, 3, 1, 1)
     assert torch.allclose(lift_colors(lab, 0.), torch.tensor([100., 0, 0]).view(1, 3, 1, 1))
     assert torch.allclose(lift_colors(lab)[1].flatten(), torch.tensor([75., 46, -34.5]))
-    washes = illustrate(PHOTOS)
+    washes = illustrate(PHOTOS, to_sketch(PHOTOS, 'pencil'))
     lightness = [rgb_to_lab(o)[:, 0].mean() for o in (PHOTOS, washes)]
     assert lightness[1] > lightness[0] + 10 and washes.shape == PHOTOS.shape
-    assert torch.allclose(illustrate(torch.ones(1, 3, 32, 32)), torch.ones(1, 3, 32, 32), atol=1e-3)
+    white = torch.ones(1, 3, 32, 32)
+    assert torch.allclose(illustrate(white, white[:, :1]), white, atol=1e-3)
 
 
 def test_paint_is_thin_where_nothing_is_drawn():
-    lum = torch.full((1, 1, 64, 64), 60.)
-    assert detail(lum).max() == 0
-    lum[..., 32:, 32:] = (torch.arange(32) // 4 % 2)*40. + 40
-    found = detail(lum)
+    lines = torch.ones(1, 1, 64, 64)
+    assert detail(lines).max() == 0
+    lines[..., 32:, 32:] = (torch.arange(32) // 2 % 4 > 0).float()
+    found = detail(lines)
     assert found[..., 40:, 40:].mean() > .9 and found[..., :12, :12].max() < .1
+    assert torch.allclose(detail(1 - (1 - lines)/2), found, atol=1e-5) # pale lines are lines as well
+    blue = torch.tensor([.2, .3, .8]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    chroma = rgb_to_lab(illustrate(blue, lines))[0, 1:].norm(dim=0)
+    assert chroma[44:, 44:].mean() > 10*chroma[:12, :12].mean()
 
 
 def test_the_task_of_illustrations_has_the_lines_of_photos_and_lighter_targets():
@@ -391,7 +396,8 @@ def test_the_task_of_illustrations_has_the_lines_of_photos_and_lighter_targets()
     photo, wash = [get_task(o).encodes((PHOTOS*255, seeds)) for o in ('sketch', 'illustration')]
     assert torch.equal(photo[0], wash[0])
     assert wash[1][:, :1].mean() > photo[1][:, :1].mean() + .2
-    assert torch.allclose(get_task('illustration').decodes(wash)[1], illustrate(PHOTOS), atol=2e-3)
+    lines = (wash[0] + 1)/2
+    assert torch.allclose(get_task('illustration').decodes(wash)[1], illustrate(PHOTOS, lines), atol=2e-3)
 
 
 # ---- drawn flowers that join photos

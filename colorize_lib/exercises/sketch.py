@@ -177,7 +177,7 @@ def _on_cream(on_cream):
 @checks('sketch/05_illustration.3', 'what an illustration depends on')
 def _illustration(answer):
     letters(answer, 'fd19cab5a864', 'sketch/05_illustration.3', hint=
-            'add up the differences along a ramp. And does the network see anything besides the lines?')
+            'add up the differences along a ramp. And what does `detail` look at?')
 
 # %% ../../nbs/exercises/10_sketch.ipynb #5c0e7e01
 @checks('sketch/05_illustration.4', 'explained_share(pred, truth, level): what a prediction explains')

@@ -1,4 +1,4 @@
-"""A watercolour made from a photo: flat colours, light, and thin where there is nothing to draw
+"""A watercolour made from a photo: flat colours, light, and thin where nothing is drawn
 
 Docs: https://OWNER.github.io/colorize_lib/sketch/illustration.html.md"""
 
@@ -46,26 +46,23 @@ def lift_colors(
 
 # %% ../../nbs/sketch/05_illustration.ipynb #8ebfe492
 def detail(
-    lum, # `(B,1,H,W)`: L* in CIE units
+    lines, # `(B,1,H,W)` in [0,1]; paper is 1
 )->torch.Tensor: # `(B,1,H,W)` from 0 to 1
-    "How much there is to draw around each place, compared with the rest of the photo"
-    side = min(lum.shape[-2:])
-    x = gaussian_blur(lum, side/128)
-    padded = F.pad(x, (0, 1, 0, 1), mode='replicate')
-    across, down = padded[..., :-1, :].diff(dim=-1), padded[..., :-1].diff(dim=-2)
-    around = gaussian_blur(torch.cat([across, down], 1).norm(dim=1, keepdim=True).clamp(max=1536/side), side/10)
-    much = around.flatten(1).quantile(.7, dim=1).view(-1, 1, 1, 1).clamp(min=.3)
+    "How much is drawn around each place, compared with the rest of the drawing"
+    around = gaussian_blur(1 - lines, min(lines.shape[-2:])/10)
+    much = around.flatten(1).quantile(.7, dim=1).view(-1, 1, 1, 1).clamp(min=.02)
     share = (around/much).clamp(0, 1)
     return (share**2*(3 - 2*share))**2
 
 # %% ../../nbs/sketch/05_illustration.ipynb #c7b922f5
 def illustrate(
     photo, # `(B,3,H,W)`, sRGB in [0,1]; H and W are even
-    least=.05, # strength of the paint where there is nothing to draw
+    lines, # `(B,1,H,W)` in [0,1]: a drawing of it; paper is 1
+    least=.05, # strength of the paint where nothing is drawn
 )->torch.Tensor: # the same shape
     "Photos as light watercolours, to be seen under lines"
     lab = rgb_to_lab(flat_colors(photo))
-    strength = least + (1 - least)*detail(rgb_to_lab(F.avg_pool2d(photo, 2))[:, :1])
+    strength = least + (1 - least)*detail(F.avg_pool2d(lines, 2))
     wash = lab_to_rgb(lift_colors(lab, strength))
     return F.interpolate(wash, scale_factor=2, mode='bilinear')
 

@@ -135,7 +135,7 @@ class Sketch(ItemTransform):
     n_in, n_out = 1, 3
     def __init__(self,
         styles=tuple(styles), # to draw in, each as likely as the others
-        target=None, # what shall be predicted: a function of photos `(B,3,H,W)` in [0,1]; default: the photo itself
+        target=None, # what shall be predicted, a function of photos `(B,3,H,W)` and their drawings; default: the photo
     ):
         self.target = target or noop
         self.styles = [styles] if isinstance(styles, str) else list(styles)
@@ -145,7 +145,7 @@ class Sketch(ItemTransform):
         rgb, *seeds = batch
         photo = rgb/255
         sketch = self.draw(photo, seeds[0] if seeds else np.arange(len(rgb)))
-        return sketch*2 - 1, torch.cat(normalize_lab(rgb_to_lab(self.target(photo))), 1)
+        return sketch*2 - 1, torch.cat(normalize_lab(rgb_to_lab(self.target(photo, sketch))), 1)
 
     def decodes(self, batch):
         sketch, target = batch
