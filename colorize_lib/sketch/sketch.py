@@ -135,7 +135,7 @@ class Sketch(ItemTransform):
     n_in, n_out = 1, 3
     def __init__(self,
         styles=tuple(styles), # to draw in, each as likely as the others
-        target=None, # what shall be predicted, a function of photos `(B,3,H,W)` and their drawings; default: the photo
+        target=None, # what shall be predicted: a function of photos and their drawings `(B,1,H,W)`; default: the photo
     ):
         self.target = target or noop
         self.styles = [styles] if isinstance(styles, str) else list(styles)
