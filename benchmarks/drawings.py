@@ -6,7 +6,7 @@
 
 Measured are the colours alone, without the lines that lie on them, against illustrations of the same photos.
 `over_constant` is dB over each illustration's own mean colour. `one_paint` is what a single paint for all of them has
-over it, laid where the lines are: so much is gained by knowing where paint lies.
+over it, laid where the lines are: roughly so much is gained by knowing where paint lies.
 Hints are ten 6x6 patches in the mean colour of the illustration there: at random places (`ten_hints`), and where a
 person would click, one after the other at the place that is furthest off (`ten_clicks`).
 Regions: 200 drawings with known regions, gaps of 4 pixels, lines of 1 to 5; a hint in each region.
@@ -68,7 +68,7 @@ def hinted_psnr(colorizer, given, truth, seed, n=10, side=6):
 
 
 def one_paint(given, truth):
-    "PSNR of each photo by a single paint for all of them, the best there is, laid where their lines are"
+    "PSNR of each photo by a single paint for all, fitted to them by least squares and laid where their lines are"
     lines, truth = [torch.stack([rgb_tensor(o) for o in squares]) for squares in (given, truth)]
     strength = F.interpolate(detail(F.avg_pool2d(lines[:, :1], 2)), scale_factor=2, mode='bilinear')
     paint = ((1 - truth)*strength).sum((0, 2, 3))/strength.pow(2).sum() # what it takes from the white of paper

@@ -8,7 +8,6 @@ keeps wishes in place, and costs true hints something. `low` and `high` are the 
 Each row is one choice: what 1 to 10 true hints are worth then, and how far one bold wish in a painted tree reaches,
 with the standard error of `outside` over scenes. The photos are of the training folders, and the packaged model was not
 trained on them, neither its network nor its attention."""
-import argparse
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.hints import WISHES, ab_of, over_scenes, reach_of, square, tensor, true_hints, wished
-from benchmarks.working_sizes import held_out
+from benchmarks.working_sizes import held_out, options
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
 from colorize_lib.networks import hint_attention
@@ -69,15 +68,9 @@ def reaches_of(colorizer, seed, size=256):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser('benchmarks.hint_borders', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add('photos', nargs='+', help='the folders of the training, in its order')
-    add('-o', '--out', help='file to write')
-    add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--n-valid', type=int, default=128, help='photos that the training of the network held out')
-    add('--n-hints', type=int, default=2000, help='photos on which the attention was trained')
-    add('--scenes', type=int, default=30)
+    parser = options('hint_borders', __doc__)
+    parser.add_argument('--n-hints', type=int, default=2000, help='photos on which the attention was trained')
+    parser.add_argument('--scenes', type=int, default=30)
     args = parser.parse_args(argv)
     colorizer = Colorizer.load(args.model)
     files = held_out(*args.photos, n_valid=args.n_valid, n_hints=args.n_hints)

@@ -94,15 +94,20 @@ def summary(df):
                            less=less.mean(), sem_less=less.sem())
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser('benchmarks.working_sizes', description=__doc__,
+def options(name, doc):
+    "The command line of what is measured on photos that were held out"
+    parser = argparse.ArgumentParser(f'benchmarks.{name}', description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('photos', nargs='+', help='the folders of the training, in its order')
     add('-o', '--out', help='file to write')
     add('--model', default='grayscale', help='a model in the package, or a file')
-    add('--n-valid', type=int, default=128, help='photos that the training held out')
-    args = parser.parse_args(argv)
+    add('--n-valid', type=int, default=128, help='photos that the training of the network held out')
+    return parser
+
+
+def main(argv=None):
+    args = options('working_sizes', __doc__).parse_args(argv)
     colorizer = Colorizer.load(args.model)
     files = held_out(*args.photos, n_valid=args.n_valid)
     df = pd.DataFrame(row for file in files for row in rows_of(colorizer, file))

@@ -386,6 +386,8 @@ def test_paint_is_thin_where_nothing_is_drawn():
     found = detail(lines)
     assert found[..., 40:, 40:].mean() > .9 and found[..., :12, :12].max() < .1
     assert torch.allclose(detail(1 - (1 - lines)/2), found, atol=1e-5) # pale lines are lines as well
+    full = (detail(to_sketch(PHOTOS, 'pencil')) > .9999).float().mean((1, 2, 3))
+    assert ((full - .3).abs() < .02).all()
     blue = torch.tensor([.2, .3, .8]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
     chroma = rgb_to_lab(illustrate(blue, lines))[0, 1:].norm(dim=0)
     assert chroma[44:, 44:].mean() > 10*chroma[:12, :12].mean()
