@@ -2,7 +2,8 @@
 
     python -m benchmarks.photo_model PHOTOS MORE_PHOTOS -o run
 
-It starts from the packaged model. The decoder learns, and the encoder's deep half with it, at a lower rate.
+It starts from the packaged model. The decoder learns, and the encoder's deep half with it, at a lower rate;
+with `--released 7`, the decoder alone.
 The loss is what the card measures: the PSNR of each photo, and two numbers that multipliers hold: the share of the
 true colorfulness, and the hue bias. An average of the weights is what is kept.
 Interrupted, it goes on at the last epoch."""
@@ -26,6 +27,7 @@ from colorize_lib.lab import colorize_dls, denormalize_lab, lab_to_rgb
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 
+FACTOR = 1.035 # on the colours of the packaged weights: see `benchmarks.color_strength`
 RELEASED = 3 # stages of the encoder from this one on learn: at a 16th of the size and below, where steps are cheap
 
 
@@ -129,7 +131,7 @@ def networks_of(args, n_out=2):
     "The network, its average, the optimizer, and what learns"
     net = LiteUnet(1, n_out).to(memory_format=torch.channels_last)
     if args.start: net.load_state_dict(base_weights(args.start))
-    deep = [p for stage in net.encoder.stages[RELEASED:] for p in stage.requires_grad_(True).parameters()]
+    deep = [p for stage in net.encoder.stages[args.released:] for p in stage.requires_grad_(True).parameters()]
     decoder = [p for k, p in net.named_parameters() if not k.startswith('encoder')]
     groups = [dict(params=decoder, lr=args.lr, top=args.lr), dict(params=deep, lr=args.lr/5, top=args.lr/5)]
     opt = torch.optim.AdamW(groups, weight_decay=1e-4, betas=(.9, .99))
@@ -195,12 +197,13 @@ def options(name, doc, **defaults):
     add('--size', type=int, default=128)
     add('--bs', type=int, default=32)
     add('--lr', type=float, default=1e-3, help="of the decoder; the encoder's is a fifth")
+    add('--released', type=int, default=RELEASED, help='the stage of the encoder from which on it learns (7: none)')
     add('--epochs', type=int, default=20, help='in all')
     add('--decay', type=float, default=4, help='epochs at the end, over which the rates fall to zero')
     add('--average', type=float, default=.999, help='how slowly the average of the weights forgets')
     add('--colorfulness', type=float, default=.68, help='share of the true colorfulness')
     add('--hue-bias', type=float, default=1., help='at most (0: all hues, 1: a single one)')
-    add('--factor', type=float, default=1.035, help='of the colours: gives back what the mean over two sizes takes')
+    add('--factor', type=float, default=1., help='on the colours of what is saved')
     add('--n-valid', type=int, default=128, help='photos that are watched, and not trained on')
     add('--seed', type=int, default=0)
     add('--cache', help='folder for decoded photos')

@@ -1,13 +1,13 @@
-"""At which sizes should the photo model look, and how strong should its colours be?
+"""At which sizes should the photo model look?
 
     python -m benchmarks.working_sizes PHOTOS MORE_PHOTOS -o benchmarks/working_sizes.csv
 
 Measured on photos of the training folders that the packaged network was not trained on: see `held_out`.
-Each row is one choice of sizes, whose predictions are averaged, and one factor on the colours, in which the 1.035 of
-the packaged weights is counted. A paler model errs less, so `equal` is the factor at which the colorfulness of a choice
+Each row is one choice of sizes, whose predictions are averaged, and one factor on the colours, in which that of the
+packaged weights is counted. A paler model errs less, so `equal` is the factor at which the colorfulness of a choice
 is 65% of the true one, and only these rows compare sizes fairly. `less` is how much lower their gain is than that of
 the packaged sizes on the same photos, and `sem_less` the standard error of this difference.
-The factor of the package is the last line that is printed: it gives back the colorfulness that a mean takes."""
+Two networks are compared by their rows at equal colorfulness: `--model` and `--factor` say which one is measured."""
 import argparse
 import json
 import random
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.hints import gray_picture, square, tensor
+from benchmarks.photo_model import FACTOR
 from colorize_lib.apply.colorizer import Colorizer, weights_file
 from colorize_lib.data import load_split
 from colorize_lib.engine.metrics import colorfulness, near_gray, psnr
@@ -23,9 +24,8 @@ from colorize_lib.lab import normalize_lab, rgb_to_lab
 from colorize_lib.photos.pictures import photo_files
 
 SIZES = (128,), (256,), (128, 256), (128, 192, 256), (128, 384)
-PACKAGED, IN_WEIGHTS, EQUAL = (128, 256), 1.035, .65
-FACTORS = .8, .88, .96, 1., 1.035, 1.08, 1.16, 1.24, 1.32
-REPORTED = 1., 1.035, 1.08
+PACKAGED, EQUAL, REPORTED = (128, 256), .65, (1., FACTOR, 1.08)
+FACTORS = .8, .88, .96, 1., FACTOR, 1.08, 1.16, 1.24, 1.32
 
 
 def watched(files, n_valid, seed):
@@ -48,17 +48,19 @@ def held_out(first, *more, n_valid=128, seed=0, n_hints=0):
     return [f for f in watched(files, n_valid, seed) if f not in seen]
 
 
-def rows_of(colorizer, file):
-    "A row for each choice of sizes and factor: dB over gray and colorfulness of one photo"
+def rows_of(colorizer, file, factors, choices=SIZES):
+    """A row for each choice of sizes and factor: dB over gray and colorfulness of one photo
+
+    `factors` holds each one as it is called and as it is multiplied with. Of a photo that is nearly gray: no row"""
     truth = square(file)
     gray = gray_picture(normalize_lab(rgb_to_lab(tensor(truth)))[0])
     true, base = tensor(truth), psnr(tensor(gray), tensor(truth)).item()
     if colorfulness(true).item() < near_gray: return
-    for sizes in SIZES:
+    for sizes in choices:
         colorizer.scales = [o/colorizer.size for o in sizes]
         pred = colorizer.predict(gray)
-        for factor in FACTORS:
-            found = tensor(colorizer.task.decode(gray.copy(), *pred, factor/IN_WEIGHTS))
+        for factor, applied in factors.items():
+            found = tensor(colorizer.task.decode(gray.copy(), *pred, applied))
             yield dict(photo=str(file), sizes=sizes, factor=factor, over_gray=psnr(found, true).item() - base,
                        ours=colorfulness(found).item(), truth=colorfulness(true).item())
 
@@ -70,14 +72,6 @@ def at_equal(o):
     if not share.min() <= EQUAL <= share.max(): raise ValueError(f'no factor of {FACTORS} gives {EQUAL:.0%}')
     factor = np.interp(EQUAL, share, FACTORS)
     return factor, wide.over_gray.apply(lambda row: np.interp(factor, FACTORS, row), axis=1)
-
-
-def gives_back(df):
-    "The factor at which the mean over the packaged sizes is as colourful as these sizes alone, on average"
-    means = df.groupby(['sizes', 'factor'])[['ours', 'truth']].mean()
-    share = means.ours/means.truth
-    alone = np.mean([share[(o,), 1.] for o in PACKAGED])
-    return np.interp(alone, share[PACKAGED], FACTORS)
 
 
 def summary(df):
@@ -107,15 +101,17 @@ def options(name, doc):
 
 
 def main(argv=None):
-    args = options('working_sizes', __doc__).parse_args(argv)
+    parser = options('working_sizes', __doc__)
+    parser.add_argument('--factor', type=float, default=FACTOR, help="on colours, in the model's weights")
+    args = parser.parse_args(argv)
     colorizer = Colorizer.load(args.model)
     files = held_out(*args.photos, n_valid=args.n_valid)
-    df = pd.DataFrame(row for file in files for row in rows_of(colorizer, file))
+    factors = {o: o/args.factor for o in FACTORS}
+    df = pd.DataFrame(row for file in files for row in rows_of(colorizer, file, factors))
     table = pd.DataFrame(summary(df)).round(4)
     if args.out: table.to_csv(args.out, index=False)
     print(f'{len(files)} photos, {df.photo.nunique()} of them not nearly gray')
     print(table.to_string(index=False))
-    print(f'The mean over {PACKAGED} is paler than each of them; this factor gives it back: {gives_back(df):.3f}')
 
 
 if __name__ == '__main__': main()

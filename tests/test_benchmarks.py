@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import (drawings, flower_model, gpu, hint_borders, hints, illustration_model, photo_model, train_on,
-                        what_lines_tell, working_sizes)
+from benchmarks import (color_strength, drawings, flower_model, gpu, hint_borders, hints, illustration_model,
+                        mean_weights, photo_model, train_on, what_lines_tell, working_sizes)
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
@@ -388,11 +388,55 @@ def test_sizes_are_compared_at_equal_colorfulness():
     assert one.factor == pytest.approx(.65/.6) and both.factor == pytest.approx(.65/.54)
     assert one.over_gray == pytest.approx(3 - 1.3 - .4 - .5)
     assert one.less == pytest.approx(.2) and one.sem_less == pytest.approx(0, abs=1e-9)
-    assert [o.factor for o in table[~table.index.get_level_values('equal')].itertuples()] == [1, 1.035, 1.08]*2
-    alone = [dict(o, sizes=(256,), ours=1.1*o['ours']) for o in rows if o['sizes'] == (128,)]
-    assert working_sizes.gives_back(pd.DataFrame(rows + alone)) == pytest.approx(1.05/.9)
+    reported = table[~table.index.get_level_values('equal')].factor
+    assert reported.tolist() == [1, photo_model.FACTOR, 1.08]*2
     pale = pd.DataFrame(rows).assign(ours=1.)
     with pytest.raises(ValueError, match='gives 65%'): list(working_sizes.summary(pale))
+
+
+def test_colors_are_surely_strong_enough(painted, capsys):
+    "The factor is the lowest at which the share is 65% with two standard errors to spare; the more photos, the lower"
+    true = np.array([40., 50, 60, 70])
+    def at(copies, share=.6): # of each photo some more and some less than `share` of its colours
+        rows = [dict(photo=i, factor=f, ours=f*(share + (.1, -.1)[i % 2])*t, truth=t, over_gray=1.)
+                for f in color_strength.FACTORS for i, t in enumerate(np.repeat(true, copies))]
+        return pd.DataFrame(rows).groupby('factor').apply(color_strength.share_of, include_groups=False)
+    shares = at(100)
+    assert shares.share[1.] == pytest.approx(.6) and shares.sem_share[1.] == pytest.approx(.1/20, rel=.1)
+    found = color_strength.strong_enough(shares)
+    assert found == pytest.approx(.65/(.6 - 2*shares.sem_share[1.]), abs=.001)
+    assert color_strength.strong_enough(at(10000)) < found
+    with pytest.raises(ValueError, match='gives 65%'): color_strength.strong_enough(at(100, share=.3))
+
+
+def test_the_strength_is_measured_on_photos_of_some_kinds(painted, monkeypatch, capsys):
+    "Only those whose names begin as wanted are looked at; colours grow with the factor"
+    names = [f.name for f in photo_files(painted)]
+    monkeypatch.setattr(color_strength, 'strong_enough', lambda shares: shares.share[1.])
+    color_strength.main([str(painted), '--like', *names[:2]])
+    out = capsys.readouterr().out
+    assert out.startswith('2 photos')
+    shares = [float(o.split()[2]) for o in out.splitlines() if o[:2] in ('0.', '1.')]
+    assert shares == sorted(shares) and shares[-1] > 1.1*shares[0]
+
+
+def test_the_mean_of_two_trainings(tmp_path, capsys):
+    "Each weight is the mean of theirs, and a factor makes colours stronger"
+    torch.manual_seed(0)
+    nets = [LiteUnet(1, 2, pretrained=False) for _ in range(2)]
+    config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=2), task='grayscale', size=32)
+    files = [save_weights(o, tmp_path/f'{i}.safetensors', config) for i, o in enumerate(nets)]
+    for factor in (1., 1.5):
+        out = str(tmp_path/f'mean{factor}.safetensors')
+        mean_weights.main([*map(str, files), '--factor', str(factor), '-o', out])
+        found = load_weights(out)[0].state_dict()
+        a, b = [load_weights(o)[0].state_dict() for o in files]
+        for k, v in found.items():
+            scale = factor if k.startswith('head') else 1
+            assert torch.allclose(v.float(), scale*(a[k] + b[k]).float()/2, rtol=2e-3, atol=1e-3), k
+    save_weights(LiteUnet(1, 2, pretrained=False), tmp_path/'other.safetensors', config | dict(size=64))
+    with pytest.raises(SystemExit): mean_weights.main([str(files[0]), str(tmp_path/'other.safetensors'), '-o', 'x'])
+    assert 'different networks' in capsys.readouterr().err
 
 
 def test_hints_of_one_scene_go_together():
