@@ -137,6 +137,12 @@ def step_loss(attention, maps, idxs, k, n, rng):
     return ((rgb[0] - rgb[1]).pow(2).mean((1, 2, 3)) + 2e-4).log().mean()
 
 
+def attention_of(source):
+    "Weights of attention: of a training that was cut off, `*.part`, or of a model in the package or a file"
+    if source.endswith('.part'): return torch.load(source)
+    return load_weights(weights_file(source))[0].attention.state_dict()
+
+
 def train(args):
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
@@ -149,7 +155,7 @@ def train(args):
     net = HintedUnet(**kwargs, pretrained=str(base)).eval()
     maps = cache_features(files, net, colorizer, Path(args.cache), args.sheets)
     attention = net.attention.train()
-    if args.resume: attention.load_state_dict(torch.load(args.resume))
+    if args.resume: attention.load_state_dict(attention_of(args.resume))
     opt = torch.optim.AdamW(attention.parameters(), args.lr, betas=(.9, .99), weight_decay=1e-4)
     kept = AveragedModel(attention, multi_avg_fn=get_ema_multi_avg_fn(args.average), use_buffers=True)
     mean, start = 0, time.time()
@@ -418,7 +424,7 @@ def main(argv=None):
     add('--average', type=float, default=0., help='how slowly the average of the weights, which is kept, forgets')
     add('--seed', type=int, default=0)
     add('--cache', default='hint_features', help='folder for the features')
-    add('--resume', help='weights of the attention to start from')
+    add('--resume', help='a model whose attention is trained on, or the file .part of a training that was cut off')
     args = parser.parse_args(argv)
     dict(train=train, measure=measure, reach=reach, reference=reference)[args.what](args)
 

@@ -223,8 +223,14 @@ def test_the_attention_of_drawings_tells_lightness_too(painted, tmp_path):
     base, out = tmp_path/'base.safetensors', tmp_path/'hinted.safetensors'
     config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=3), task='illustration', size=64)
     save_weights(LiteUnet(1, 3, pretrained=False), base, config)
-    hints.main(['train', str(painted), '--model', str(base), '--n', '4', '--sheets', '2', '--steps', '2', '--bs', '2',
-                '--cache', str(tmp_path/'cache'), '-o', str(out)])
+    same = ['train', str(painted), '--model', str(base), '--n', '4', '--sheets', '2', '--bs', '2',
+            '--cache', str(tmp_path/'cache')]
+    hints.main([*same, '--steps', '2', '-o', str(out)])
+    on, trained = str(tmp_path/'on.safetensors'), hints.attention_of(str(out))
+    hints.main([*same, '--steps', '0', '--resume', str(out), '-o', on]) # goes on from the attention of a model
+    assert all(torch.equal(v, trained[k]) for k, v in hints.attention_of(on).items())
+    torch.save(trained, f'{on}.part')
+    assert all(torch.equal(v, trained[k]) for k, v in hints.attention_of(f'{on}.part').items())
     colorizer = Colorizer.load(out)
     assert colorizer.network.takes_hints and (colorizer.model.n_in, colorizer.model.n_out) == (1, 3)
     drawing = Image.fromarray((line_art(3).lines*255).astype(np.uint8)).convert('RGB')
