@@ -24,8 +24,8 @@ from colorize_lib.lab import normalize_lab, rgb_to_lab
 from colorize_lib.photos.pictures import photo_files
 
 SIZES = (128,), (256,), (128, 256), (128, 192, 256), (128, 384)
-PACKAGED, EQUAL, REPORTED = (128, 256), .65, (.94, FACTOR, 1.04)
-FACTORS = .7, .76, .82, .88, .94, FACTOR, 1.04, 1.1, 1.16, 1.24
+PACKAGED, EQUAL, REPORTED = (128, 256), .65, (1., FACTOR, 1.08)
+FACTORS = .8, .88, .96, 1., FACTOR, 1.08, 1.16, 1.24, 1.32
 
 
 def watched(files, n_valid, seed):

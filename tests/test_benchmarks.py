@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from benchmarks import (color_strength, drawings, flower_model, gpu, hint_borders, hints, illustration_model,
-                        mean_weights, photo_model, train_on, what_lines_tell, working_sizes)
+                        photo_model, train_on, what_lines_tell, working_sizes)
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
 from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
@@ -395,7 +395,7 @@ def test_sizes_are_compared_at_equal_colorfulness():
     assert one.over_gray == pytest.approx(3 - 1.3 - .4 - .5)
     assert one.less == pytest.approx(.2) and one.sem_less == pytest.approx(0, abs=1e-9)
     reported = table[~table.index.get_level_values('equal')].factor
-    assert reported.tolist() == [.94, photo_model.FACTOR, 1.04]*2
+    assert reported.tolist() == [1, photo_model.FACTOR, 1.08]*2
     pale = pd.DataFrame(rows).assign(ours=1.)
     with pytest.raises(ValueError, match='gives 65%'): list(working_sizes.summary(pale))
 
@@ -412,57 +412,23 @@ def test_colors_are_surely_strong_enough(painted, capsys):
     found = color_strength.strong_enough(shares)
     assert found == pytest.approx(.65/(.6 - 2*shares.sem_share[1.]), abs=.001)
     assert color_strength.strong_enough(at(10000)) < found
-    surer = color_strength.strong_enough(shares, (1.03, 0.)) # bolder by 3% on photos that it knows
-    assert surer == pytest.approx(1.03*found, abs=.002)
-    assert color_strength.strong_enough(shares, (1.03, .01)) > surer + .008
     with pytest.raises(ValueError, match='gives 65%'): color_strength.strong_enough(at(100, share=.3))
 
 
-def test_a_model_is_bolder_on_photos_that_it_knows():
-    "By how much more its colours have grown there than on others; two equal growths are no boldness"
-    old = pd.DataFrame(dict(photo=range(40), ours=np.linspace(20, 60, 40)))
-    grown = color_strength.growth(old.assign(ours=1.2*old.ours).sample(frac=1, random_state=0), old)
-    assert grown[0] == pytest.approx(1.2) and grown[1] == pytest.approx(0, abs=1e-9)
-    noise = np.random.default_rng(0).normal(0, 4, 40)
-    ratio, error = color_strength.growth(old.assign(ours=old.ours + noise), old)
-    assert error == pytest.approx(4/40**.5/40, rel=.2) and abs(ratio - 1) < 3*error
-    assert color_strength.boldness((1.2, .03), (1., .04)) == (pytest.approx(1.2), pytest.approx(.05))
-
-
 def test_the_strength_is_measured_on_photos_of_some_kinds(painted, tmp_path, monkeypatch, capsys):
-    "Only those whose names begin as wanted are looked at; colours grow with the factor, and against the model before"
-    names, new = [f.name for f in photo_files(painted)], tmp_path/'new.safetensors'
-    net, config = load_weights(photo_model.weights_file('grayscale'))
-    config |= dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=2))
-    save_weights(photo_model.stronger(net.base, 1.2), new, config)
-    monkeypatch.setattr(color_strength, 'strong_enough', lambda shares, bolder: bolder[0])
-    color_strength.main([str(painted), '--like', *names[:2], '--model', str(new), '--before', 'grayscale',
-                         '--n-seen', '2', '--n-valid', '2'])
-    out = capsys.readouterr().out.splitlines()
-    assert '2 photos of the kinds that count' in out
-    grown = [float(o.split()[4].rstrip(',')) for o in out if o.startswith('colours have grown by')]
-    assert grown == [pytest.approx(1.2, abs=.06)]*2
-    shares = [float(o.split()[2]) for o in out if o[:2] in ('0.', '1.')]
-    assert shares == sorted(shares) and shares[-1] > 1.1*shares[0]
-
-
-def test_the_mean_of_two_trainings(tmp_path, capsys):
-    "Each weight is the mean of theirs, and a factor makes colours stronger"
-    torch.manual_seed(0)
-    nets = [LiteUnet(1, 2, pretrained=False) for _ in range(2)]
-    config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=2), task='grayscale', size=32)
-    files = [save_weights(o, tmp_path/f'{i}.safetensors', config) for i, o in enumerate(nets)]
-    for factor in (1., 1.5):
-        out = str(tmp_path/f'mean{factor}.safetensors')
-        mean_weights.main([*map(str, files), '--factor', str(factor), '-o', out])
-        found = load_weights(out)[0].state_dict()
-        a, b = [load_weights(o)[0].state_dict() for o in files]
-        for k, v in found.items():
-            scale = factor if k.startswith('head') else 1
-            assert torch.allclose(v.float(), scale*(a[k] + b[k]).float()/2, rtol=2e-3, atol=1e-3), k
-    save_weights(LiteUnet(1, 2, pretrained=False), tmp_path/'other.safetensors', config | dict(size=64))
-    with pytest.raises(SystemExit): mean_weights.main([str(files[0]), str(tmp_path/'other.safetensors'), '-o', 'x'])
-    assert 'different networks' in capsys.readouterr().err
+    "Only those whose names begin as wanted set it; factors count from the network without the one in its weights"
+    names = [f.name for f in photo_files(painted)]
+    monkeypatch.setattr(color_strength, 'strong_enough', lambda shares: shares.share[1.])
+    def measured(*args):
+        color_strength.main([str(painted), '--like', *names[:2], '--n-seen', '3', '--n-valid', '2', *args,
+                             '-o', str(tmp_path/'strength.csv')])
+        return pd.read_csv(tmp_path/'strength.csv', index_col=['of', 'factor'])
+    table, kinds = measured(), measured().loc['of the kinds']
+    assert [table.loc[o].photos.iloc[0] for o in ('trained on', 'held out', 'of the kinds')] == [3, 2, 2]
+    assert kinds.share.is_monotonic_increasing and kinds.share.iloc[-1] > 1.2*kinds.share.iloc[0]
+    assert f'surely gives 65%: {kinds.share[1.]:.3f}' in capsys.readouterr().out
+    twice = measured('--factor', str(2*photo_model.FACTOR)).loc['of the kinds']
+    assert twice.share[1.] < .7*kinds.share[1.]
 
 
 def test_hints_of_one_scene_go_together():
