@@ -424,7 +424,7 @@ def main(argv=None):
     add('--average', type=float, default=0., help='how slowly the average of the weights, which is kept, forgets')
     add('--seed', type=int, default=0)
     add('--cache', default='hint_features', help='folder for the features')
-    add('--resume', help='a model whose attention is trained on, or the file .part of a training that was cut off')
+    add('--resume', help='a model to start from with the attention, or the file .part of a training that was cut off')
     args = parser.parse_args(argv)
     dict(train=train, measure=measure, reach=reach, reference=reference)[args.what](args)
 

@@ -27,7 +27,7 @@ from colorize_lib.lab import colorize_dls, denormalize_lab, lab_to_rgb
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 
-FACTOR = 1.027 # on the colours of the packaged weights: from `benchmarks.color_strength`
+FACTOR = 1.027 # on the colours of the packaged weights, and of new ones: from `benchmarks.color_strength`
 RELEASED = 3 # stages of the encoder from this one on learn: at a 16th of the size and below, where steps are cheap
 
 
@@ -197,13 +197,13 @@ def options(name, doc, **defaults):
     add('--size', type=int, default=128)
     add('--bs', type=int, default=32)
     add('--lr', type=float, default=1e-3, help="of the decoder; the encoder's is a fifth")
-    add('--released', type=int, default=RELEASED, help='the stage of the encoder from which on it learns (7: none)')
+    add('--released', type=int, default=RELEASED, help='the first stage of the encoder that learns (7: none)')
     add('--epochs', type=int, default=20, help='in all')
     add('--decay', type=float, default=4, help='epochs at the end, over which the rates fall to zero')
     add('--average', type=float, default=.999, help='how slowly the average of the weights forgets')
     add('--colorfulness', type=float, default=.68, help='share of the true colorfulness')
     add('--hue-bias', type=float, default=1., help='at most (0: all hues, 1: a single one)')
-    add('--factor', type=float, default=FACTOR, help='on the colours of what is saved')
+    add('--factor', type=float, default=FACTOR, help='on the colours of what is saved (those of the start have theirs)')
     add('--n-valid', type=int, default=128, help='photos that are watched, and not trained on')
     add('--seed', type=int, default=0)
     add('--cache', help='folder for decoded photos')

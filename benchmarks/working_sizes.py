@@ -1,10 +1,10 @@
-"""At which sizes should the photo model look?
+"""At which sizes should the photo model look? And which of two networks is better?
 
     python -m benchmarks.working_sizes PHOTOS MORE_PHOTOS -o benchmarks/working_sizes.csv
 
 Measured on photos of the training folders that the packaged network was not trained on: see `held_out`.
-Each row is one choice of sizes, whose predictions are averaged, and one factor on the colours, in which that of the
-packaged weights is counted. A paler model errs less, so `equal` is the factor at which the colorfulness of a choice
+Each row is one choice of sizes, whose predictions are averaged, and one factor on the colours, in which that of its
+weights is counted. A paler model errs less, so `equal` is the factor at which the colorfulness of a choice
 is 65% of the true one, and only these rows compare sizes fairly. `less` is how much lower their gain is than that of
 the packaged sizes on the same photos, and `sem_less` the standard error of this difference.
 Two networks are compared by their rows at equal colorfulness: `--model` and `--factor` say which one is measured."""
@@ -48,10 +48,10 @@ def held_out(first, *more, n_valid=128, seed=0, n_hints=0):
     return [f for f in watched(files, n_valid, seed) if f not in seen]
 
 
-def rows_of(colorizer, file, factors, choices=SIZES):
+def rows_of(colorizer, file, factors, inside, choices=SIZES):
     """A row for each choice of sizes and factor: dB over gray and colorfulness of one photo
 
-    `factors` holds each one as it is called and as it is multiplied with. Of a photo that is nearly gray: no row"""
+    `inside` is the factor that the weights hold already. A photo that is nearly gray has no row."""
     truth = square(file)
     gray = gray_picture(normalize_lab(rgb_to_lab(tensor(truth)))[0])
     true, base = tensor(truth), psnr(tensor(gray), tensor(truth)).item()
@@ -59,8 +59,8 @@ def rows_of(colorizer, file, factors, choices=SIZES):
     for sizes in choices:
         colorizer.scales = [o/colorizer.size for o in sizes]
         pred = colorizer.predict(gray)
-        for factor, applied in factors.items():
-            found = tensor(colorizer.task.decode(gray.copy(), *pred, applied))
+        for factor in factors:
+            found = tensor(colorizer.task.decode(gray.copy(), *pred, factor/inside))
             yield dict(photo=str(file), sizes=sizes, factor=factor, over_gray=psnr(found, true).item() - base,
                        ours=colorfulness(found).item(), truth=colorfulness(true).item())
 
@@ -106,8 +106,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     colorizer = Colorizer.load(args.model)
     files = held_out(*args.photos, n_valid=args.n_valid)
-    factors = {o: o/args.factor for o in FACTORS}
-    df = pd.DataFrame(row for file in files for row in rows_of(colorizer, file, factors))
+    df = pd.DataFrame(row for file in files for row in rows_of(colorizer, file, FACTORS, args.factor))
     table = pd.DataFrame(summary(df)).round(4)
     if args.out: table.to_csv(args.out, index=False)
     print(f'{len(files)} photos, {df.photo.nunique()} of them not nearly gray')
