@@ -39,7 +39,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab nbs/index.ipynb
 
 voila: $(READY)
-	$(BIN)/voila nbs/widgets/11_app.ipynb
+	$(BIN)/voila nbs/widgets/12_app.ipynb
 
 web: $(READY)
 	$(BIN)/python tools/web.py $(if $(MODEL),--model "$(MODEL)") $(ARGS)

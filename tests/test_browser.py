@@ -46,19 +46,19 @@ def serve(command, path, folder):
 @pytest.fixture(scope='module')
 def voila(tmp_path_factory):
     pytest.importorskip('voila')
-    yield from serve(['voila', str(ROOT/'nbs/widgets/11_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
+    yield from serve(['voila', str(ROOT/'nbs/widgets/12_app.ipynb')], '/', tmp_path_factory.mktemp('voila'))
 
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory):
     pytest.importorskip('jupyterlab')
     folder = tmp_path_factory.mktemp('lab')
-    shutil.copy(ROOT/'nbs/widgets/07_colorize_app.ipynb', folder)
+    shutil.copy(ROOT/'nbs/widgets/08_colorize_app.ipynb', folder)
     for name, settings in LAB_SETTINGS.items():
         (path := folder/f'settings/@jupyterlab/{name}.jupyterlab-settings').parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
     yield from serve(['jupyterlab', '--allow-root', '--IdentityProvider.token=', f'--ServerApp.root_dir={folder}'],
-                     '/lab/tree/07_colorize_app.ipynb', folder)
+                     '/lab/tree/08_colorize_app.ipynb', folder)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 "Checkers of the parts: right answers, wrong ones, and what is said to them."
 import io
+import math
 from dataclasses import fields, replace
 from functools import partial
 
@@ -249,6 +250,17 @@ def test_pieces_and_the_app():
     refused('hint_state.1', lambda hints, size: list(hints), 'from the left')
     right('hint_state.2', 'b')
     refused('hint_state.2', 'd', 'one series')
+    def apart(colors, distance, least=lambda o, kept: min(math.dist(o, p) for p in kept)):
+        kept = []
+        for o in colors:
+            if not kept or least(o, kept) >= distance: kept.append(o)
+        return kept
+    right('hint_colors.1', apart)
+    refused('hint_colors.1', lambda c, d: apart(c, d, lambda o, kept: math.dist(o, kept[-1])), 'less than 20 apart')
+    refused('hint_colors.1', lambda c, d: apart(c, d + 1e-9), 'far enough')
+    refused('hint_colors.1', lambda c, d: apart(c, 30), 'are far enough from all')
+    refused('hint_colors.1', lambda c, d: apart(c[::-1], d), 'comes first')
+    refused('hint_colors.1', lambda c, d: set(apart(c, d)), 'expected a list')
 
     def rendered(times, cost, newest=True):
         out, free = [], 0

@@ -18,8 +18,9 @@ from colorize_lib.lab import rgb_to_lab
 from colorize_lib.photos.pictures import open_photo
 from colorize_lib.photos.samples import carried_photos, paint_scene
 from colorize_lib.widgets.colorize_app import ColorizeApp
-from colorize_lib.widgets.hint_state import (EditedHints, at_lightness, color_name, color_table, hex_code, into_gamut,
-                                             lab_of, scaled_hints, upright_size, usual_colors)
+from colorize_lib.widgets.hint_colors import (at_lightness, color_name, color_table, hex_code, into_gamut, lab_of,
+                                              usual_colors)
+from colorize_lib.widgets.hint_state import EditedHints, scaled_hints, upright_size
 from colorize_lib.widgets.jobs import model_worker
 from colorize_lib.widgets.pieces import encoded
 from conftest import ROOT

@@ -24,7 +24,7 @@ from colorize_lib.apply.recolor import recolor
 from colorize_lib.engine.weights import generators, save_weights
 from colorize_lib.lab import lab_to_rgb
 from colorize_lib.photos.samples import carried_photos, paint_scene
-from colorize_lib.widgets.hint_state import at_lightness, color_name, lab_of, usual_colors
+from colorize_lib.widgets.hint_colors import at_lightness, color_name, lab_of, usual_colors
 from colorize_lib.widgets.lab_explorer import gamut_slice
 from conftest import ROOT
 from test_browser import CHROMIUM, artifacts, browser # noqa: F401 (fixtures)

@@ -152,6 +152,23 @@ def _undo(letter):
     hint = 'a drag is one series: which are the two newest steps?'
     choice(letter, 'b8feaffef4ba', 'widgets/04_hint_state.2', hint=hint)
 
+# %% ../../nbs/exercises/15_widgets.ipynb #48acdcc8
+@checks('widgets/05_hint_colors.1', 'apart(colors, distance): those that are far from all before')
+def _apart(apart):
+    colors = [tuple(o) for o in np.random.default_rng(0).integers(-60, 60, (80, 2)).tolist()]
+    right = []
+    for o in colors:
+        if all(np.hypot(o[0] - p[0], o[1] - p[1]) >= 20 for p in right): right.append(o)
+    out = call(apart, list(colors), 20)
+    need(isinstance(out, (list, tuple)), 'expected a list of the colours that are kept')
+    out = [tuple(o) for o in out]
+    need(out[:1] == right[:1], 'the most frequent colour is always kept, and comes first')
+    close = [(o, p) for i, o in enumerate(out) for p in out[:i] if np.hypot(o[0] - p[0], o[1] - p[1]) < 20]
+    need(not close, f'{close and close[0]} are kept, and less than 20 apart')
+    need(out == right, f'{len(right)} of {len(colors)} colours are far enough from all that are kept, not {len(out)}')
+    edge = call(apart, [(0, 0), (20, 0), (0, 19)], 20)
+    need([tuple(o) for o in edge] == [(0, 0), (20, 0)], '(0, 0) and (20, 0) are 20 apart, which is far enough')
+
 # %% ../../nbs/exercises/15_widgets.ipynb #7d40a105
 def _pictures(times, cost):
     out, free, i = [], 0., 0
@@ -162,7 +179,7 @@ def _pictures(times, cost):
         free, i = start + cost, i + 1
     return out
 
-@checks('widgets/05_hint_editor.1', 'rendered(times, cost): which positions of a drag become pictures')
+@checks('widgets/06_hint_editor.1', 'rendered(times, cost): which positions of a drag become pictures')
 def _rendered(rendered):
     rng = np.random.default_rng(0)
     for times, cost in (([5.5, 300.5, 900.5], 100), ([.5 + 16*i for i in range(20)], 75),
@@ -178,11 +195,11 @@ def _rendered(rendered):
         need(out == right, f'{what}: not those that are the newest when a picture is ready')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #14615045
-@checks('widgets/06_clips.1', 'megabytes of the pictures of a clip')
+@checks('widgets/07_clips.1', 'megabytes of the pictures of a clip')
 def _megabytes(answer): number(answer, 42, .1, 'each frame is there twice, before and after')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #b52f5ad5
-@checks('widgets/07_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
+@checks('widgets/08_colorize_app.1', 'stale(photos, settings): what does not look as the sliders say')
 def _stale(stale):
     now, before = RenderSettings('grayscale', None, 1.), RenderSettings('grayscale', None, .5)
     states = dict(a=('done', now), b=('done', before), c=('working', before), e=('failed', before), f=('failed', now),
@@ -202,7 +219,7 @@ def _names():
     numbered = [o for i in range(4) for o in (f'{i}_a.png', f'a_{i}.png', f'a ({i}).png', f'a-{i}.png')]
     yield ['a.png', 'a.png', *numbered, 'a.png']
 
-@checks('widgets/07_colorize_app.2', 'unique(names): no two equal names in a zip file')
+@checks('widgets/08_colorize_app.2', 'unique(names): no two equal names in a zip file')
 def _unique(unique):
     for names in _names():
         out = call(unique, list(names))
@@ -217,7 +234,7 @@ def _unique(unique):
                  '(perhaps another one had taken it already?)')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #76fa49aa
-@checks('widgets/08_sketch_pad.2', 'mirrored(drawing): draw half a face')
+@checks('widgets/09_sketch_pad.2', 'mirrored(drawing): draw half a face')
 def _mirrored(mirrored):
     for w, h in ((64, 48), (65, 40)):
         x = np.random.default_rng(w).integers(0, 256, (h, w), np.uint8)
@@ -237,7 +254,7 @@ def _darkest(gray, x, y):
 _strokes = [[(.1, .2), (.9, .2)], [(.7, .5), (.3, .5), (.3, .9)]]
 _inked = (.15, .2), (.6, .2), (.85, .2), (.6, .5), (.3, .6), (.3, .85)
 
-@checks('widgets/08_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
+@checks('widgets/09_sketch_pad.3', 'draw(strokes, size): a drawing that can be repeated')
 def _draw(draw):
     for size in (64, 300):
         out = call(draw, _strokes, size)
@@ -251,9 +268,9 @@ def _draw(draw):
         need(not dark(.8, .35), 'from the end of one stroke to the next the pen was lifted')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #a7ff375d
-@checks('widgets/08_sketch_pad.5', 'a letter: where new strokes change the colours')
+@checks('widgets/09_sketch_pad.5', 'a letter: where new strokes change the colours')
 def _far_away(letter):
-    choice(letter, '9d34959cc30e', 'widgets/08_sketch_pad.5',
+    choice(letter, '69a71c3af481', 'widgets/09_sketch_pad.5',
            hint='how large is the part of a sketch on which one predicted colour depends?')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #54380c91
@@ -286,12 +303,12 @@ def _told(picture):
     need(told > .9, f'its gray tells {told:.0%} of b*: more than 90% is wanted')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #1f33ff24
-@checks('widgets/09_loss_explorer.1', 'why a low temperature gives patches')
+@checks('widgets/10_loss_explorer.1', 'why a low temperature gives patches')
 def _patches(letter):
     hint = 'look at the formula of the temperature: which pixels does the colour of one pixel depend on?'
-    choice(letter, 'ff75b6777a69', 'widgets/09_loss_explorer.1', hint=hint)
+    choice(letter, 'e08bd737f057', 'widgets/10_loss_explorer.1', hint=hint)
 
-@checks('widgets/09_loss_explorer.2', 'a file of results with three networks')
+@checks('widgets/10_loss_explorer.2', 'a file of results with three networks')
 def _three(path):
     need(isinstance(path, (str, Path)), f'expected the path of a file, this is {type(path).__name__}')
     try: results = load_results(path)
@@ -303,7 +320,7 @@ def _three(path):
     need(different == 3, 'two of the networks have made exactly the same pictures')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #71148f89
-@checks('widgets/09_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
+@checks('widgets/10_loss_explorer.3', 'by_temperature(p, centers, T), down to the most likely colour')
 def _by_temperature(by_temperature):
     p = torch.softmax(torch.randn(6, 50)*1.5, 1).masked_fill(torch.rand(6, 50) < .2, 0)
     p, centers = p/p.sum(1, keepdim=True), torch.rand(50, 2)*2 - 1
@@ -316,7 +333,7 @@ def _by_temperature(by_temperature):
         same(out, truth, 2e-3, f'T={T:g}: the colours are off')
 
 # %% ../../nbs/exercises/15_widgets.ipynb #0c22b58e
-@checks('widgets/10_monitor.1', 'seconds between two drawings of 50 ms')
+@checks('widgets/11_monitor.1', 'seconds between two drawings of 50 ms')
 def _pause(answer):
     now = [0.]
     time_share = TimeShare(.01, 1., clock=lambda: now[0])
@@ -325,7 +342,7 @@ def _pause(answer):
     hint = 'a drawing may take a hundredth of the time; and with pauses of a second it would take more'
     number(answer, time_share.next - now[0], .06, hint)
 
-@checks('widgets/10_monitor.2', 'running_median(points, n): outliers are forgotten')
+@checks('widgets/11_monitor.2', 'running_median(points, n): outliers are forgotten')
 def _running_median(running_median):
     points = [(3*i + 1, float(v)) for i, v in enumerate(np.random.default_rng(2).normal(1, .1, 30))]
     points[12] = (points[12][0], 50.)
@@ -340,7 +357,7 @@ def _running_median(running_median):
         same([float(o[1]) for o in out], truth, 1e-4, hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #d25caf8e
-@checks('widgets/10_monitor.3', 'a TrainingMonitor that keeps its strips')
+@checks('widgets/11_monitor.3', 'a TrainingMonitor that keeps its strips')
 def _keeps(monitor_class):
     monitor = call(monitor_class, show=False, pause=0., share=1e9)
     need(isinstance(monitor, TrainingMonitor), 'expected a class made from TrainingMonitor')
@@ -352,10 +369,10 @@ def _keeps(monitor_class):
     moved = not np.array_equal(np.asarray(frames[0]), np.asarray(frames[-1]))
     need(moved, 'the first strip and the last one are equal')
 
-@checks('widgets/10_monitor.4', 'photos coloured in training mode: what changes?')
+@checks('widgets/11_monitor.4', 'photos coloured in training mode: what changes?')
 def _training_mode(letter):
     hint = 'some layers keep a state that is not trained by gradients: when do they update it, and who uses it?'
-    choice(letter, '40c1eabb72b2', 'widgets/10_monitor.4', hint=hint)
+    choice(letter, '1a3a2dbbd3d8', 'widgets/11_monitor.4', hint=hint)
 
 # %% ../../nbs/exercises/15_widgets.ipynb #9260624e
 no_checks({
@@ -363,14 +380,14 @@ no_checks({
     'widgets/01_jobs.5': 'what a preview saves, and how far it is off',
     'widgets/02_pieces.3': 'keyboard only, and a screen reader',
     'widgets/03_lab_explorer.4': 'project: recolour all pixels of one gray',
-    'widgets/04_hint_state.3': 'the usual colours of your own photos',
-    'widgets/05_hint_editor.2': 'hints for a photo of your own, and what they gain',
-    'widgets/05_hint_editor.3': 'project: lines instead of points',
-    'widgets/06_clips.2': 'project: frames that are decoded when they are shown',
-    'widgets/07_colorize_app.3': 'the app without code, with your models',
-    'widgets/07_colorize_app.4': 'project: the true colours as a third layer',
-    'widgets/08_sketch_pad.1': 'which style of lines gives the best colours?',
-    'widgets/08_sketch_pad.4': 'project: remove a hint by a click',
-    'widgets/09_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
-    'widgets/10_monitor.5': 'project: the worst photos',
+    'widgets/05_hint_colors.2': 'the usual colours of your own photos',
+    'widgets/06_hint_editor.2': 'hints for a photo of your own, and what they gain',
+    'widgets/06_hint_editor.3': 'project: lines instead of points',
+    'widgets/07_clips.2': 'project: frames that are decoded when they are shown',
+    'widgets/08_colorize_app.3': 'the app without code, with your models',
+    'widgets/08_colorize_app.4': 'project: the true colours as a third layer',
+    'widgets/09_sketch_pad.1': 'which style of lines gives the best colours?',
+    'widgets/09_sketch_pad.4': 'project: remove a hint by a click',
+    'widgets/10_loss_explorer.4': 'the patch maps of a discriminator that begins to learn',
+    'widgets/11_monitor.5': 'project: the worst photos',
 })
