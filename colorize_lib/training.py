@@ -74,25 +74,29 @@ class PatchGANTrainer(SecondNetwork):
             self.learn.opt.set_hypers(**hypers)
         self.show_losses()
 
-    def after_pred(self):
-        "The step of D: (lum, ab) is real, (lum, prediction) is fake"
-        if not self.training: return
-        if self.pred.shape != self.y.shape: raise ValueError(_not_colors(self.pred, self.y))
-        self.network.train().requires_grad_(True)
-        fake_logits = self.network(*self.xb, self.pred.detach())
-        self.losses = discriminator_losses(self.gan_loss, self.network(*self.xb, *self.yb), fake_logits)
-        self.step(self.losses['loss_D'])
+# %% ../nbs/06_training.ipynb #129e1026
+@patch
+def after_pred(self:PatchGANTrainer):
+    "The step of D: (lum, ab) is real, (lum, prediction) is fake"
+    if not self.training: return
+    if self.pred.shape != self.y.shape: raise ValueError(_not_colors(self.pred, self.y))
+    self.network.train().requires_grad_(True)
+    fake_logits = self.network(*self.xb, self.pred.detach())
+    self.losses = discriminator_losses(self.gan_loss, self.network(*self.xb, *self.yb), fake_logits)
+    self.step(self.losses['loss_D'])
 
-    def after_loss(self):
-        "The loss of G: fastai backpropagates `loss_grad` and shows `loss`"
-        if not self.training: return
-        self.network.requires_grad_(False)
-        fake_logits = self.network(*self.xb, self.pred)
-        self.losses |= generator_losses(self.gan_loss, fake_logits, self.learn.loss_grad, self.lambda_l1)
-        self.learn.loss_grad = self.losses['loss_G']
-        self.learn.loss = self.learn.loss_grad.clone()
-        self.sums = self.sums + len(self.pred)*torch.stack([self.losses[nm].detach() for nm in loss_names])
-        self.n += len(self.pred)
+# %% ../nbs/06_training.ipynb #ab9bf878
+@patch
+def after_loss(self:PatchGANTrainer):
+    "The loss of G: fastai backpropagates `loss_grad` and shows `loss`"
+    if not self.training: return
+    self.network.requires_grad_(False)
+    fake_logits = self.network(*self.xb, self.pred)
+    self.losses |= generator_losses(self.gan_loss, fake_logits, self.learn.loss_grad, self.lambda_l1)
+    self.learn.loss_grad = self.losses['loss_G']
+    self.learn.loss = self.learn.loss_grad.clone()
+    self.sums = self.sums + len(self.pred)*torch.stack([self.losses[nm].detach() for nm in loss_names])
+    self.n += len(self.pred)
 
 # %% ../nbs/06_training.ipynb #5e871ec3
 @patch

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np, torch
+from fastcore.basics import patch
 from PIL import Image
 
 from .films import Film, FilmError, film_errors
@@ -76,17 +77,19 @@ class Animation:
         self.n_frames = len(self.times)
         self.rate = 1000*self.n_frames/sum(_shown(o) for o in self.times) # pictures a second, on average
 
-    def frames(self,
-        done=None, # its first number says how many pictures to leave out
-    ): # yields `(_Frame, its gray picture)`
-        "The pictures, decoded from the beginning, since each is a change of the one before"
-        at = 0
-        for i, (picture, time) in enumerate(zip(animation_pictures(self.path), self.times)):
-            if not done or i >= done[0]: yield _Frame(picture, at, time), np.asarray(picture.convert('L'))
-            at += _shown(time)
-
     def seconds_at(self, frame): return frame.pts/1000
     def last_duration(self, frame): return frame.time
+
+# %% ../../nbs/apply/14_animations.ipynb #02d69652
+@patch
+def frames(self:Animation,
+    done=None, # its first number says how many pictures to leave out
+): # yields `(_Frame, its gray picture)`
+    "The pictures, decoded from the beginning, since each is a change of the one before"
+    at = 0
+    for i, (picture, time) in enumerate(zip(animation_pictures(self.path), self.times)):
+        if not done or i >= done[0]: yield _Frame(picture, at, time), np.asarray(picture.convert('L'))
+        at += _shown(time)
 
 def _shown(time): return time or 100 # as browsers show a picture without a time
 
@@ -188,16 +191,18 @@ class AnimationWriter:
         lum = (self.colorizer.task.encode(Image.fromarray(look.gray).convert('RGB')) + 1)*50
         return recolor(picture, lum, torch.from_numpy(look.ab).movedim(-1, 0)[None])
 
-    def join(self,
-        path, # of the result: a temporary one
-        segments, # paths of the pieces
-        states, # what is known of each piece; not needed here
-    )->list: # of notes: there are none
-        "One animation of its pieces"
-        with film_errors(self.out, 'cannot be written'), open(path, 'wb') as out:
-            before, behind = self.ends(self.film, sum(o.stat().st_size for o in segments))
-            out.write(before)
-            for o in segments:
-                with open(o, 'rb') as f: shutil.copyfileobj(f, out)
-            out.write(behind)
-        return []
+# %% ../../nbs/apply/14_animations.ipynb #23ad7158
+@patch
+def join(self:AnimationWriter,
+    path, # of the result: a temporary one
+    segments, # paths of the pieces
+    states, # what is known of each piece; not needed here
+)->list: # of notes: there are none
+    "One animation of its pieces"
+    with film_errors(self.out, 'cannot be written'), open(path, 'wb') as out:
+        before, behind = self.ends(self.film, sum(o.stat().st_size for o in segments))
+        out.write(before)
+        for o in segments:
+            with open(o, 'rb') as f: shutil.copyfileobj(f, out)
+        out.write(behind)
+    return []

@@ -42,26 +42,7 @@ class Work:
             self.lock.release() # or the same call, once there is space again, would meet itself
             raise
 
-    def _begin(self, key):
-        "Take over what is whole and was made with the same key, and throw away the rest"
-        try: same = json.loads((self.folder/'key.json').read_text()) == key
-        except (OSError, ValueError): same = False
-        self.states = self._states() if same else []
-        known = {f for i in range(len(self.states)) for f in self.names(i)} | {'lock'}
-        with self._errors():
-            for old in self.folder.iterdir():
-                if old.name not in known: old.unlink()
-            with atomic_path(self.folder/'key.json') as part: part.write_text(json.dumps(key))
-
     def names(self, i): return [f'{i:05}.segment', f'{i:05}.npz', f'{i:05}.json']
-
-    def _states(self):
-        "Of the segments that are whole, in order"
-        states = []
-        while all((self.folder/o).exists() for o in self.names(len(states))):
-            try: states.append(json.loads((self.folder/self.names(len(states))[2]).read_text()))
-            except ValueError: break
-        return states
 
     def _errors(self): return film_errors(self.out, 'cannot be written')
 
@@ -69,6 +50,28 @@ class Work:
     def segments(self): return [self.folder/self.names(i)[0] for i in range(len(self.states))]
     @property
     def part(self): return self.folder/'segment.part'
+
+# %% ../../nbs/apply/13_film_work.ipynb #a92ce668
+@patch
+def _begin(self:Work, key):
+    "Take over what is whole and was made with the same key, and throw away the rest"
+    try: same = json.loads((self.folder/'key.json').read_text()) == key
+    except (OSError, ValueError): same = False
+    self.states = self._states() if same else []
+    known = {f for i in range(len(self.states)) for f in self.names(i)} | {'lock'}
+    with self._errors():
+        for old in self.folder.iterdir():
+            if old.name not in known: old.unlink()
+        with atomic_path(self.folder/'key.json') as part: part.write_text(json.dumps(key))
+
+@patch
+def _states(self:Work):
+    "Of the segments that are whole, in order"
+    states = []
+    while all((self.folder/o).exists() for o in self.names(len(states))):
+        try: states.append(json.loads((self.folder/self.names(len(states))[2]).read_text()))
+        except ValueError: break
+    return states
 
 # %% ../../nbs/apply/13_film_work.ipynb #4b7bf7bd
 @patch
