@@ -3,6 +3,7 @@ import itertools
 import json
 import random
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import (color_strength, drawings, flower_model, gpu, hint_borders, hints, illustration_model,
-                        photo_model, train_on, what_lines_tell, working_sizes)
+from benchmarks import (color_strength, drawings, flower_model, fresh_training, gpu, hint_borders, hints,
+                        illustration_model, photo_model, train_on, what_lines_tell, working_sizes)
 from benchmarks.bench import main, parts
 from benchmarks.networks import duel
-from colorize_lib.apply.colorizer import Colorizer, HintedPhoto
+from colorize_lib.apply.colorizer import Colorizer, HintedPhoto, weights_file
 from colorize_lib.apply.hints import check_hints
 from colorize_lib.engine.metrics import hue_bias
 from colorize_lib.engine.weights import load_weights, save_weights
@@ -430,6 +431,49 @@ def test_the_strength_is_measured_on_photos_of_some_kinds(painted, tmp_path, mon
     assert f'surely gives 65%: {kinds.share[1.]:.3f}' in capsys.readouterr().out
     twice = measured('--factor', str(2*photo_model.FACTOR)).loc['of the kinds']
     assert twice.share[1.] < .7*kinds.share[1.]
+
+
+def test_a_fresh_training_leaves_out_what_is_measured(painted, tmp_path, monkeypatch, capsys):
+    "Neither held-out photos nor every sixth of the kinds are trained on; a model is compared on them"
+    more, out = tmp_path/'more', tmp_path/'fresh'
+    more.mkdir()
+    for i in range(20, 32): paint_scene(i, 64).save(more/f'{i}.png')
+    names = [f.name for f in photo_files(painted)]
+    fresh_training.main(['split', str(painted), str(more), '--like', *names[:13], '--n-valid', '8', '-o', str(out)])
+    folders = {o.name: {f.resolve() for f in o.iterdir()} for o in out.iterdir()}
+    held, kinds, known, trained = [folders[o] for o in ('held', 'kinds', 'known', 'trained')]
+    assert held == {Path(o).resolve() for o in working_sizes.held_out(str(painted), str(more), n_valid=8)}
+    alike = [f.resolve() for f in photo_files(painted) if f.name in names[:13] and f.resolve() not in held]
+    assert kinds == set(alike[::6]) and known == set(alike) - kinds
+    everything = {f.resolve() for f in [*photo_files(painted), *photo_files(more)]}
+    assert trained == everything - held - kinds and folders['first'] == {o for o in trained if o.parent == painted}
+    pale, table = tmp_path/'pale/generator.safetensors', tmp_path/'table.csv'
+    pale.parent.mkdir()
+    net, _ = load_weights(weights_file('grayscale'))
+    config = dict(generator='lite_unet', kwargs=dict(n_in=1, n_out=2), task='grayscale', size=128, scales=[1, 2])
+    save_weights(photo_model.stronger(net.base, .9), pale, config)
+    factors = (.5, .7, .9, 1., 1.2, 1.5, 2., 3., 4.) # painted scenes are more colourful than what is predicted
+    for o in (fresh_training, working_sizes): monkeypatch.setattr(o, 'FACTORS', factors)
+    fresh_training.main(['measure', str(out), '--models', str(pale), '-o', str(table)])
+    rows = pd.read_csv(table, index_col=['model', 'of'])
+    assert rows.photos['pale', 'known'] == len(known) and rows.lead['grayscale', 'held'] == 0
+    for o in fresh_training.MEASURED: # the same network but for a factor: paler, and as good at equal colours
+        assert rows.share['pale', o] == pytest.approx(.9*rows.share['grayscale', o], rel=.03)
+        assert rows.lead['pale', o] == pytest.approx(0, abs=.1)
+    assert 'beside' in capsys.readouterr().out
+
+
+def test_bolder_on_known_photos():
+    "Colours a fifth stronger on known photos are found, whatever the two folders differ in"
+    rng, rows = np.random.default_rng(0), []
+    for of, n in (('kinds', 400), ('known', 900)):
+        for i, truth in enumerate(rng.uniform(20, 60, n)):
+            base = truth*(.6 if of == 'kinds' else .7)*rng.uniform(.5, 1.5)
+            for model, ours in (('grayscale', base), ('new', base*(1.2 if of == 'known' else 1))):
+                rows.append(dict(model=model, of=of, photo=f'{of}{i}', factor=1., ours=ours, truth=truth))
+    row = fresh_training.bolder(pd.DataFrame(rows), 'new')
+    assert row['beside'] == pytest.approx(1.2) and row['sem_beside'] == pytest.approx(0, abs=1e-9)
+    assert row['ratio'] == pytest.approx(1.4, abs=3*row['sem_ratio']) and .01 < row['sem_ratio'] < .04
 
 
 def test_hints_of_one_scene_go_together():
