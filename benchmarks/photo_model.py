@@ -27,7 +27,7 @@ from colorize_lib.lab import colorize_dls, denormalize_lab, lab_to_rgb
 from colorize_lib.networks.lite_unet import LiteUnet
 from colorize_lib.photos.pictures import photo_files
 
-FACTOR = 1.027 # on the colours of the packaged weights, and of new ones: from `benchmarks.color_strength`
+FACTOR = 1.027 # on the colours of the packaged weights: from `benchmarks.color_strength`
 RELEASED = 3 # stages of the encoder from this one on learn: at a 16th of the size and below, where steps are cheap
 
 
@@ -203,7 +203,7 @@ def options(name, doc, **defaults):
     add('--average', type=float, default=.999, help='how slowly the average of the weights forgets')
     add('--colorfulness', type=float, default=.68, help='share of the true colorfulness')
     add('--hue-bias', type=float, default=1., help='at most (0: all hues, 1: a single one)')
-    add('--factor', type=float, default=FACTOR, help='on the colours of what is saved (those of the start have theirs)')
+    add('--factor', type=float, default=1., help='on the colours of what is saved, and on top of that of the start')
     add('--n-valid', type=int, default=128, help='photos that are watched, and not trained on')
     add('--seed', type=int, default=0)
     add('--cache', help='folder for decoded photos')
