@@ -21,11 +21,16 @@ from colorize_lib.photos.pictures import photo_files
 TRIED = .88, .92, .96, 1., FACTOR, 1.08, 1.12, 1.16, 1.2
 
 
+def ratio_of(a, b):
+    "The mean of `a` over that of `b`, and the standard error of this ratio"
+    ratio = a.mean()/b.mean()
+    return ratio, (a - ratio*b).sem()/b.mean()
+
+
 def share_of(o):
-    "The mean colorfulness over that of the truth, and the standard error of this ratio"
-    share = o.ours.mean()/o.truth.mean()
-    return pd.Series(dict(photos=o.photo.nunique(), over_gray=o.over_gray.mean(), share=share,
-                          sem_share=(o.ours - share*o.truth).sem()/o.truth.mean()))
+    "Of some photos, the mean colorfulness over that of the truth, and the standard error of this ratio"
+    share, sem = ratio_of(o.ours, o.truth)
+    return pd.Series(dict(photos=o.photo.nunique(), over_gray=o.over_gray.mean(), share=share, sem_share=sem))
 
 
 def strong_enough(shares, aim=EQUAL):
